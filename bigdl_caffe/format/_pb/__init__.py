@@ -1,0 +1,1 @@
+"""Code generated from proto/caffe.proto by setup.py; never edited."""

@@ -1,0 +1,195 @@
+"""The one registry of layer types, and the class they all derive from.
+
+A layer type is one class: its parameters, arity, shape rule, learnable blobs,
+torch module and cost are all there. Built-in and custom layers register alike::
+
+    @register("ReLU")
+    class ReLU(Layer): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import prod
+from typing import ClassVar
+
+from torch import nn
+
+from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.ir import LayerDef, Shape
+
+
+class Role(Enum):
+    """What a layer is for, which decides whether scoring keeps it."""
+
+    COMPUTE = "compute"
+    INPUT = "input"
+    """Has no bottoms; its tops are fed by the caller when scoring."""
+    LOSS = "loss"
+    """Falls away for scoring unless one of its tops is asked for."""
+    METRIC = "metric"
+    """Accuracy and the like; falls away as losses do."""
+    SINK = "sink"
+    """Consumes blobs and makes none: Silence, HDF5Output."""
+
+
+@dataclass(frozen=True)
+class Arity:
+    """How many blobs a layer takes or makes. ``most=None`` is any number from ``least`` up."""
+
+    least: int
+    most: int | None
+
+    def __contains__(self, n: int) -> bool:
+        return self.least <= n and (self.most is None or n <= self.most)
+
+    def __str__(self) -> str:
+        if self.most is None:
+            return f"at least {self.least}"
+        if self.least == self.most:
+            return f"exactly {self.least}"
+        return f"{self.least} to {self.most}"
+
+
+def exactly(n: int) -> Arity:
+    """Return the arity of exactly ``n`` blobs."""
+    return Arity(n, n)
+
+
+def at_least(n: int) -> Arity:
+    """Return the arity of ``n`` blobs or more."""
+    return Arity(n, None)
+
+
+def between(least: int, most: int) -> Arity:
+    """Return the arity of ``least`` to ``most`` blobs."""
+    return Arity(least, most)
+
+
+@dataclass(frozen=True)
+class BlobSpec:
+    """One learnable blob of a layer, as Caffe's ``layer.blobs()[i]``.
+
+    Attributes
+    ----------
+    attr : str
+        Name under which the torch module holds it ("weight", "bias", ...).
+    shape : Shape
+        Caffe's shape, which is also the module's.
+    filler : FillerParameter or None
+        How Caffe initialises it; None fills with zeros.
+    trainable : bool
+        False for state that no gradient reaches (BatchNorm's sums).
+    """
+
+    attr: str
+    shape: Shape
+    filler: pb.FillerParameter | None = None
+    trainable: bool = True
+
+
+class Layer:
+    """Base of every layer type.
+
+    Subclass, set the class attributes, override what differs, and register.
+    Option errors belong into ``__init__``; shape errors into ``top_shapes``. Both
+    raise `ShapeError` or `UnsupportedLayerError` with a sentence that need not name
+    the layer: the net's checks add "layer 'conv1' (Convolution): ..." and go on to
+    the next layer, so that every problem is reported at once.
+
+    Parameters
+    ----------
+    spec : LayerDef
+        The layer's definition: ``spec.param`` is the LayerParameter message,
+        ``spec.unknown`` the fields beyond the schema.
+    phase : str
+        "TRAIN" or "TEST".
+    """
+
+    type_name: ClassVar[str] = ""
+    role: ClassVar[Role] = Role.COMPUTE
+    bottoms: ClassVar[Arity] = exactly(1)
+    tops: ClassVar[Arity] = exactly(1)
+    in_place: ClassVar[bool] = True
+    """Whether Caffe lets this type write its top over its bottom."""
+    shares_data: ClassVar[bool] = False
+    """Whether each top is the bottom's own memory in another shape, as Reshape's is."""
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        self.spec = spec
+        self.phase = phase
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return the tops' shapes. Default: each top has the first bottom's shape."""
+        return [bottoms[0]] * len(self.spec.tops)
+
+    def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
+        """Return the learnable blobs, in Caffe's order. Default: none."""
+        return []
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module.
+
+        It takes one tensor a bottom, positionally, and returns one tensor, or a
+        tuple of them where the layer has several tops. The blobs of ``blob_specs``
+        are set on it afterwards under their ``attr``; create them on the "meta"
+        device or not at all, so that nothing is initialised twice.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.module")
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Return multiply-accumulates of a forward pass. Default: 0."""
+        return 0
+
+    def axis(self, index: int, rank: int, what: str = "axis") -> int:
+        """Return ``index`` as a non-negative axis of a ``rank``-D blob, as CanonicalAxisIndex."""
+        if not -rank <= index < rank:
+            raise ShapeError(
+                f"{what} {index} is out of range for a {rank}-D bottom: "
+                f"use {-rank} to {rank - 1}"
+            )
+        return index % rank if rank else 0
+
+
+Registry = Mapping[str, type[Layer]]
+
+_LAYERS: dict[str, type[Layer]] = {}
+
+
+def register(*types: str) -> Callable[[type[Layer]], type[Layer]]:
+    """Register the decorated `Layer` class for Caffe's ``types``; a later one overrides."""
+
+    def add(cls: type[Layer]) -> type[Layer]:
+        cls.type_name = types[0]
+        _LAYERS.update(dict.fromkeys(types, cls))
+        return cls
+
+    return add
+
+
+def registry(converters: Mapping[str, type[Layer]] | None = None) -> Registry:
+    """Return Caffe type → class: the built-ins, overridden by ``converters``."""
+    from bigdl_caffe import layers  # noqa: F401  (importing the package registers the built-ins)
+
+    return {**_LAYERS, **(converters or {})}
+
+
+def find(types: Registry, spec: LayerDef) -> type[Layer]:
+    """Return the class for ``spec``, or raise `UnsupportedLayerError` with near names."""
+    if spec.type in types:
+        return types[spec.type]
+    alike = [t for t in types if t.lower() == spec.type.lower()]
+    hint = (
+        f"did you mean '{alike[0]}'?"
+        if alike
+        else f"pass converters={{'{spec.type}': YourLayer}} to say how it computes"
+    )
+    raise UnsupportedLayerError(f"{spec}: no layer type '{spec.type}' is registered; {hint}")
+
+
+def count(shape: Sequence[int]) -> int:
+    """Return the number of elements of ``shape``."""
+    return prod(shape)
