@@ -56,9 +56,7 @@ def compile_proto() -> None:
     registered by must be unique in a process and pycaffe's is plain "caffe.proto".
     """
     target = ROOT / GENERATED / "caffe_pb2.py"
-    if target.exists() and (
-        not PROTO.exists() or target.stat().st_mtime >= PROTO.stat().st_mtime
-    ):
+    if target.exists() and (not PROTO.exists() or target.stat().st_mtime >= PROTO.stat().st_mtime):
         return
     with tempfile.TemporaryDirectory() as tmp:
         source = Path(tmp) / GENERATED / "caffe.proto"
@@ -103,7 +101,9 @@ setup(
     name="bigdl-caffe",
     version="0.1.0",
     description="Caffe models on Apache Spark: load, score, train and save them, with Caffe's numbers",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else "",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8")
+    if (ROOT / "README.md").exists()
+    else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",

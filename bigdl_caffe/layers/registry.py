@@ -148,8 +148,7 @@ class Layer:
         """Return ``index`` as a non-negative axis of a ``rank``-D blob, as CanonicalAxisIndex."""
         if not -rank <= index < rank:
             raise ShapeError(
-                f"{what} {index} is out of range for a {rank}-D bottom: "
-                f"use {-rank} to {rank - 1}"
+                f"{what} {index} is out of range for a {rank}-D bottom: use {-rank} to {rank - 1}"
             )
         return index % rank if rank else 0
 

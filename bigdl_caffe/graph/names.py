@@ -1,0 +1,137 @@
+"""Blob names to values: who reads what when a blob is written more than once.
+
+Caffe's in-place layers write their bottom again, and Reshape, Flatten and Split hand
+their bottom's memory on. So one write can change what several names show. Here each
+write makes a new value (see `bigdl_caffe.graph.ir`), and every read says which it means.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from bigdl_caffe.errors import NetError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.ir import LayerDef
+
+ALIAS = "~alias"
+"""Type of the layers put in where an in-place layer changes another name's blob."""
+
+
+def layer_defs(layers: Sequence[pb.LayerParameter]) -> tuple[LayerDef, ...]:
+    """Return the layers' definitions with values still equal to blob names."""
+    return tuple(LayerDef(p.name, p.type, tuple(p.bottom), tuple(p.top), p) for p in layers)
+
+
+def name_values(
+    layers: Sequence[LayerDef], shares_data: Callable[[LayerDef], bool]
+) -> tuple[LayerDef, ...]:
+    """Return ``layers`` with their ``reads`` and ``writes`` filled in.
+
+    Parameters
+    ----------
+    layers : sequence of LayerDef
+        In execution order.
+    shares_data : callable
+        Whether a layer's tops are its bottom's memory (Reshape, Flatten, Split).
+
+    Returns
+    -------
+    tuple of LayerDef
+        The same layers; after an in-place write to shared memory, an alias layer for
+        every other name of that memory gives it what Caffe would show there.
+
+    Raises
+    ------
+    NetError
+        For all bottoms that no layer made and all tops made twice.
+    """
+    naming = _Naming(shares_data)
+    for layer in layers:
+        naming.add(layer)
+    if naming.problems:
+        raise NetError(*naming.problems)
+    return naming.finish()
+
+
+class _Naming:
+    def __init__(self, shares_data: Callable[[LayerDef], bool]) -> None:
+        self.shares_data = shares_data
+        self.out: list[LayerDef] = []
+        self.versions: dict[str, int] = {}
+        self.makers: dict[str, str] = {}
+        self.memory: dict[str, str] = {}  # blob -> the blob whose memory it is
+        self.problems: list[str] = []
+
+    def add(self, layer: LayerDef) -> None:
+        reads = tuple(self._read(layer, blob) for blob in layer.bottoms)
+        rewritten = [
+            blob for i, blob in enumerate(layer.tops) if layer.bottoms[i : i + 1] == (blob,)
+        ]
+        shared = bool(layer.bottoms) and self.shares_data(layer)
+        writes = tuple(self._write(layer, blob, blob in rewritten) for blob in layer.tops)
+        self.out.append(replace(layer, reads=reads, writes=writes))
+        for blob in layer.tops:
+            if blob not in rewritten:
+                self.memory[blob] = self.memory.get(layer.bottoms[0], blob) if shared else blob
+        for blob in rewritten:
+            self._refresh_aliases(blob)
+
+    def _read(self, layer: LayerDef, blob: str) -> str:
+        if blob not in self.versions:
+            self.problems.append(
+                f"{layer} reads blob '{blob}', which no layer before it makes; blobs there are: "
+                f"{', '.join(list(self.versions)[-6:]) or 'none'}"
+            )
+            return blob
+        return f"{blob}~{self.versions[blob]}"
+
+    def _write(self, layer: LayerDef, blob: str, in_place: bool) -> str:
+        if blob in self.versions and not in_place:
+            self.problems.append(
+                f"{layer} makes blob '{blob}', which {self.makers[blob]} has made already; "
+                "rename one (or give the layers include rules if they are for different phases)"
+            )
+        self.versions[blob] = self.versions.get(blob, -1) + 1
+        self.makers[blob] = str(layer)
+        return f"{blob}~{self.versions[blob]}"
+
+    def _refresh_aliases(self, changed: str) -> None:
+        """Make every other name of ``changed``'s memory show the new contents."""
+        home = self.memory.get(changed)
+        for blob in [b for b, m in self.memory.items() if m == home and b != changed]:
+            old = f"{blob}~{self.versions[blob]}"
+            self.versions[blob] += 1
+            self.out.append(
+                LayerDef(
+                    name=f"{blob}~{self.versions[blob]}",
+                    type=ALIAS,
+                    bottoms=(changed, blob),
+                    tops=(blob,),
+                    param=pb.LayerParameter(type=ALIAS),
+                    reads=(f"{changed}~{self.versions[changed]}", old),
+                    writes=(f"{blob}~{self.versions[blob]}",),
+                )
+            )
+
+    def finish(self) -> tuple[LayerDef, ...]:
+        """Return the layers, the last value of each blob called by the blob's plain name."""
+        last = {f"{blob}~{version}": blob for blob, version in self.versions.items()}
+        return tuple(
+            replace(
+                layer,
+                reads=tuple(last.get(v, v) for v in layer.reads),
+                writes=tuple(last.get(v, v) for v in layer.writes),
+            )
+            for layer in self.out
+        )
+
+
+def readers(layers: Sequence[LayerDef]) -> dict[str, list[tuple[LayerDef, int]]]:
+    """Return value → the layers that read it and at which bottom."""
+    out: dict[str, list[tuple[LayerDef, int]]] = defaultdict(list)
+    for layer in layers:
+        for i, value in enumerate(layer.reads):
+            out[value].append((layer, i))
+    return out
