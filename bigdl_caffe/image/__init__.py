@@ -1,0 +1,1 @@
+"""Pictures to blobs: decoding as OpenCV does, preprocessing as Caffe does."""

@@ -1,0 +1,227 @@
+"""Encoded bytes to pixels, as OpenCV's imdecode gives them to Caffe.
+
+Pillow does the decoding and is imported only when a picture is decoded. OpenCV is
+what Caffe uses, so its rules hold: BGR order, alpha dropped, the high byte of
+16-bit samples, the EXIF orientation obeyed, grey as the luma of ITU-R BT.601. One
+rule differs on purpose: OpenCV fills what a truncated file lacks with grey, here
+such a file is an error.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bigdl_caffe.errors import CaffeError, ImageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pixels = NDArray[np.uint8]
+
+MAX_PIXELS = 100_000_000
+"""Default limit on height × width; a picture of that size takes 400 MB to decode."""
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+"""Formats that are tried. Pillow's others are left out: rare, or unsafe (EPS runs a program)."""
+
+_LOOKS_LIKE: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "gzip-compressed data"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"<?xml", "XML"),
+    (b"<svg", "an SVG drawing"),
+    (b"<", "HTML or XML"),
+    (b"{", "JSON"),
+    (b"data:", "a data URL: decode its base64 first"),
+    (b"/9j/", "a JPEG in base64: decode the base64 first"),
+    (b"iVBORw0KGgo", "a PNG in base64: decode the base64 first"),
+)
+
+# EXIF orientation (1 to 8) to how the stored pixels become the upright picture.
+_UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+_EXIF_ORIENTATION = 0x0112
+
+# 0.114 B + 0.587 G + 0.299 R: the weights, what is added to round, the bits to drop.
+_LUMA = ((1868, 9617, 4899), 1 << 13, 14)
+_LUMA_PNG = ((3737, 19234, 9797), 0, 15)
+
+
+def decode(
+    data: bytes, channels: int = 3, max_pixels: int = MAX_PIXELS, orient: bool = True
+) -> Pixels:
+    """Return the picture in ``data`` as OpenCV's imdecode does.
+
+    Parameters
+    ----------
+    data : bytes
+        A whole JPEG, PNG, BMP, GIF, WebP, TIFF or PNM file. Of several pictures the
+        first is taken.
+    channels : int
+        3 for BGR, 1 for grey.
+    max_pixels : int
+        Largest height × width to decode. It is checked on the header, before any
+        memory is taken for pixels.
+    orient : bool
+        Turn the picture upright as its EXIF orientation says, as OpenCV does.
+
+    Returns
+    -------
+    ndarray
+        uint8, (height, width, channels), BGR. It may be a read-only view.
+
+    Raises
+    ------
+    ImageError
+        When ``data`` is empty, not a picture, damaged, truncated, larger than
+        ``max_pixels`` or of a kind that has no 8-bit colours.
+    CaffeError
+        When Pillow is not installed, or ``channels`` is neither 1 nor 3.
+    """
+    if channels not in (1, 3):
+        raise CaffeError(f"a picture decodes to 1 or 3 channels, not {channels}")
+    if not data:
+        raise ImageError("the image is empty (0 bytes)")
+    _need_pillow()
+    try:
+        # A warning (a bomb, corrupt EXIF) is no use on an executor; errors come below.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(data, channels, max_pixels, orient)
+    except CaffeError:
+        raise
+    # Pillow raises OSError, SyntaxError, ValueError, struct.error, IndexError and more on
+    # damaged files, by format and release: whatever it is, the file cannot be decoded.
+    except Exception as error:
+        raise ImageError(_why(error, len(data))) from error
+
+
+def _need_pillow() -> None:
+    try:
+        import PIL.Image  # noqa: F401  (only to know that it is there)
+    except ImportError as error:
+        raise CaffeError(
+            "decoding images needs Pillow, which is not installed: pip install bigdl-caffe[image]"
+        ) from error
+
+
+def _decode(data: bytes, channels: int, max_pixels: int, orient: bool) -> Pixels:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        picture = Image.open(BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(_not_a_picture(data)) from error
+    with picture:
+        _check_size(picture, max_pixels)
+        if channels == 1:
+            # libjpeg then gives the stored luma, as it does for OpenCV.
+            picture.draft("L", None)
+        picture.load()
+        pixels = _pixels(picture, channels)
+        turn = _UPRIGHT.get(_orientation(picture)) if orient else None
+    return turn(pixels) if turn else pixels
+
+
+def _check_size(picture: Image, max_pixels: int) -> None:
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise ImageError(
+            f"the header says {width}x{height} pixels, more than the limit of {max_pixels}: "
+            "raise max_pixels if the picture is real"
+        )
+    if not width * height:
+        raise ImageError(f"the picture has no pixels: its header says {width}x{height}")
+
+
+def _pixels(picture: Image, channels: int) -> Pixels:
+    """Return the loaded picture's pixels in BGR or grey."""
+    if picture.mode in ("F", "LAB", "HSV"):
+        raise ImageError(
+            f"the picture's mode is {picture.mode}, which has no 8-bit colours: use RGB"
+        )
+    if picture.mode.startswith("I"):
+        pixels = _high_bytes(picture)
+    elif picture.mode in ("1", "L", "LA", "La"):
+        pixels = _array(picture.convert("L"), "L", 1)
+    elif picture.mode == "CMYK" and picture.format == "JPEG":
+        pixels = _from_ink(np.asarray(picture))
+    else:
+        pixels = _array(picture.convert("RGB"), "BGR", 3)
+    if pixels.shape[2] == channels:
+        return pixels
+    return np.repeat(pixels, 3, axis=2) if channels == 3 else _luma(pixels, picture.format)
+
+
+def _array(picture: Image, layout: str, channels: int) -> Pixels:
+    flat = np.frombuffer(picture.tobytes("raw", layout), np.uint8)
+    return flat.reshape(picture.height, picture.width, channels)
+
+
+def _from_ink(cmyk: Pixels) -> Pixels:
+    """Return the BGR of a JPEG's inks, by OpenCV's rule (utils.cpp, icvCvt_CMYK2BGR)."""
+    light = 255 - cmyk[:, :, 3:].astype(np.int32)
+    return (light - (cmyk[:, :, 2::-1] * light >> 8)).astype(np.uint8)
+
+
+def _luma(bgr: Pixels, file_format: str | None) -> Pixels:
+    """Return BGR as grey, in the fixed point of libpng for PNG, else of OpenCV."""
+    weights, half, bits = _LUMA_PNG if file_format == "PNG" else _LUMA
+    grey = (bgr @ np.array(weights, np.int32) + half) >> bits
+    return grey.astype(np.uint8)[:, :, None]
+
+
+def _high_bytes(picture: Image) -> Pixels:
+    """Return a 16-bit grey picture's high bytes, as libpng's strip_16 for OpenCV."""
+    values = np.asarray(picture)
+    if values.min() < 0 or values.max() > 0xFFFF:
+        raise ImageError("the picture has 32-bit samples, of which OpenCV makes no 8-bit ones")
+    return (values >> 8).astype(np.uint8)[:, :, None]
+
+
+def _orientation(picture: Image) -> int:
+    """Return the EXIF orientation; 1 (upright) when there is none or it cannot be read.
+
+    OpenCV looks for it in JPEG and PNG only; TIFF's own tag Pillow has obeyed already.
+    """
+    if picture.format not in ("JPEG", "MPO", "PNG") or "exif" not in picture.info:
+        return 1
+    try:
+        value = picture.getexif().get(_EXIF_ORIENTATION, 1)
+    # Damaged EXIF data raises whatever it comes upon; OpenCV ignores it too.
+    except Exception:
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _not_a_picture(data: bytes) -> str:
+    head = data[:16]
+    kind = next((name for magic, name in _LOOKS_LIKE if data.lstrip()[:16].startswith(magic)), None)
+    found = f"looks like {kind}" if kind else f"its first bytes are {head!r}"
+    return f"not a picture of a kind that is read ({', '.join(FORMATS)}): {found}"
+
+
+def _why(error: Exception, size: int) -> str:
+    from PIL.Image import DecompressionBombError
+
+    if isinstance(error, DecompressionBombError):
+        return f"the header claims more pixels than Pillow opens: {error}"
+    said = str(error) or type(error).__name__
+    if "truncated" in said.lower() or isinstance(error, EOFError):
+        return f"the picture is truncated: it ends after {size} bytes ({said})"
+    return f"the picture is damaged: {type(error).__name__}: {said}"
