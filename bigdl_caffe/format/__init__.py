@@ -1,0 +1,1 @@
+"""Bytes in, bytes out: prototxt, caffemodel, HDF5 weights, and where files lie."""
