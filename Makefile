@@ -12,13 +12,14 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check
 DIGITS := examples/digits
 VGG := out/vgg16/vgg16.caffemodel
+PROTOBUFS := 4.25.2 5.29.6 6.33.6 7.36.2
 
 # Spark's workers must be this Python and its scripts this Spark, whatever the shell has.
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(PYSPARK_PYTHON)
 unexport SPARK_HOME PYTHONPATH PYTHONHOME
 
-.PHONY: help score test lint bench clean java
+.PHONY: help score test lint compat bench clean java
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two pips in one environment break it
 
@@ -38,6 +39,13 @@ lint: .venv/installed-dev ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+compat: .venv/installed-dev ## run the tests of reading on each protobuf from 4.25 on
+	for v in $(PROTOBUFS); do \
+	  $(PIP) install --quiet --no-deps --upgrade --target out/protobuf-$$v "protobuf==$$v" \
+	  && PYTHONPATH=out/protobuf-$$v $(BIN)/python -m pytest -q tests/format tests/graph \
+	  || exit 1; \
+	done
 
 bench: .venv/installed-bench $(VGG) ## measure how fast a 553 MB model loads, beside OpenCV
 	$(BIN)/python benchmarks/load.py $(VGG:.caffemodel=.prototxt) $(VGG)
