@@ -16,26 +16,33 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _ONE = 2048  # weight 1 in OpenCV's fixed point (INTER_RESIZE_COEF_SCALE)
+_BLOCK = 24_576  # values blended at once: beyond a processor's cache it takes twice as long
 
 
-class _Taps(NamedTuple):
-    """The two source positions of each target position, and the second one's weight."""
+class _Weights(NamedTuple):
+    """What the first and the second source position of each target position count for."""
 
-    low: NDArray[np.intp]
-    high: NDArray[np.intp]
-    weight: NDArray[np.float32]
+    first: Array
+    second: Array
 
 
-class _Plan(NamedTuple):
-    """What a resize from one size to another needs, for both kinds of pixels."""
+class _Block(NamedTuple):
+    """Some of the target's rows: which source rows they need, and which two each blends."""
 
+    target: slice
     rows: NDArray[np.intp]
     top: NDArray[np.intp]
     bottom: NDArray[np.intp]
+    down: _Weights
+
+
+class _Plan(NamedTuple):
+    """All there is to know about a resize before its pixels; columns count channels too."""
+
     left: NDArray[np.intp]
     right: NDArray[np.intp]
-    down: NDArray[np.float32]
-    across: NDArray[np.float32]
+    across: _Weights
+    blocks: list[_Block]
 
 
 def resize(image: Array, size: tuple[int, int]) -> Array:
@@ -51,70 +58,84 @@ def resize(image: Array, size: tuple[int, int]) -> Array:
     Returns
     -------
     ndarray
-        Of ``image``'s type, (height, width, channels); ``image`` itself when the size is right.
+        Of ``image``'s type, (height, width, channels); ``image`` itself when the size
+        is right.
     """
     height, width, channels = image.shape
     if (height, width) == size:
         return image
-    plan = _plan(height, width, *size, channels)
-    rows = image[plan.rows].reshape(len(plan.rows), width * channels)
-    blend = _blend_bytes if image.dtype == np.uint8 else _blend_floats
-    return blend(rows, plan).reshape(*size, channels)
+    fixed = image.dtype == np.uint8
+    blend = _blend_bytes if fixed else _blend_floats
+    plan = _plan(height, width, *size, channels, fixed)
+    source = image.reshape(height, width * channels)
+    out = np.empty((size[0], size[1] * channels), image.dtype)
+    for block in plan.blocks:
+        rows = source[block.rows]
+        mixed = rows.take(plan.left, axis=1) * plan.across.first
+        mixed += rows.take(plan.right, axis=1) * plan.across.second
+        out[block.target] = blend(mixed, block)
+    return out.reshape(*size, channels)
 
 
-def _blend_bytes(rows: Array, plan: _Plan) -> Array:
-    """Blend columns, then rows, in OpenCV's fixed point (resize.cpp, VResizeLinear)."""
-    left, right = _fixed(plan.across)
-    mixed = rows.take(plan.left, axis=1) * left
-    mixed += rows.take(plan.right, axis=1) * right
+def _blend_bytes(mixed: Array, block: _Block) -> Array:
+    """Blend rows in OpenCV's fixed point (resize.cpp, VResizeLinear)."""
     mixed >>= 4
-    top, bottom = _fixed(plan.down)
-    out = mixed[plan.top] * top
+    out: Array = mixed[block.top] * block.down.first
     out >>= 16
-    below = mixed[plan.bottom] * bottom
+    below = mixed[block.bottom] * block.down.second
     below >>= 16
     out += below
     out += 2
     out >>= 2
-    return out.astype(np.uint8)
-
-
-def _blend_floats(rows: Array, plan: _Plan) -> Array:
-    one = np.float32(1)
-    mixed = rows.take(plan.left, axis=1) * (one - plan.across)
-    mixed += rows.take(plan.right, axis=1) * plan.across
-    out: Array = mixed[plan.top] * (one - plan.down)
-    out += mixed[plan.bottom] * plan.down
     return out
 
 
-def _fixed(weight: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    first = np.rint((np.float32(1) - weight) * _ONE).astype(np.int32)
-    return first, np.rint(weight * _ONE).astype(np.int32)
+def _blend_floats(mixed: Array, block: _Block) -> Array:
+    out: Array = mixed[block.top] * block.down.first
+    out += mixed[block.bottom] * block.down.second
+    return out
 
 
 @lru_cache(maxsize=64)
-def _plan(height: int, width: int, to_height: int, to_width: int, channels: int) -> _Plan:
-    """Return the plan for one pair of sizes; only rows that are read are blended."""
-    y, x = _taps(height, to_height), _taps(width, to_width)
-    rows, place = np.unique(np.concatenate([y.low, y.high]), return_inverse=True)
+def _plan(
+    height: int, width: int, to_height: int, to_width: int, channels: int, fixed: bool
+) -> _Plan:
+    low, high, weight = _taps(width, to_width)
     # OpenCV takes an outermost column whole, but blends an outermost row with itself,
     # which the fixed point rounds otherwise.
-    across = np.where(x.low == x.high, np.float32(0), x.weight)
+    across = np.where(low == high, np.float32(0), weight)
     channel = np.arange(channels)
     return _Plan(
-        rows=rows,
-        top=place[:to_height],
-        bottom=place[to_height:],
-        left=(x.low[:, None] * channels + channel).ravel(),
-        right=(x.high[:, None] * channels + channel).ravel(),
-        down=y.weight[:, None],
-        across=np.repeat(across, channels),
+        left=(low[:, None] * channels + channel).ravel(),
+        right=(high[:, None] * channels + channel).ravel(),
+        across=_weights(np.repeat(across, channels), fixed),
+        blocks=_blocks(height, to_height, max(1, _BLOCK // (to_width * channels)), fixed),
     )
 
 
-def _taps(size: int, to: int) -> _Taps:
+def _blocks(height: int, to_height: int, step: int, fixed: bool) -> list[_Block]:
+    low, high, weight = _taps(height, to_height)
+    blocks = []
+    for start in range(0, to_height, step):
+        target = slice(start, min(start + step, to_height))
+        both = np.concatenate([low[target], high[target]])
+        rows, place = np.unique(both, return_inverse=True)
+        top, bottom = np.split(place, 2)
+        blocks.append(_Block(target, rows, top, bottom, _weights(weight[target, None], fixed)))
+    return blocks
+
+
+def _taps(size: int, to: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Return each target position's two source positions, and the second one's weight."""
     at = ((np.arange(to) + 0.5) * (size / to) - 0.5).astype(np.float32)
     low = np.floor(at).astype(np.intp)
     weight = (at - low).astype(np.float32)
-    return _Taps(low.clip(0, size - 1), (low + 1).clip(0, size - 1), weight)
+    return low.clip(0, size - 1), (low + 1).clip(0, size - 1), weight
+
+
+def _weights(second: NDArray[np.float32], fixed: bool) -> _Weights:
+    first = np.float32(1) - second
+    if not fixed:
+        return _Weights(first, second)
+    whole = (np.rint(w * _ONE).astype(np.int32) for w in (first, second))
+    return _Weights(*whole)

@@ -1,0 +1,145 @@
+"""Carry out a `Recipe`: pictures in, a float batch and a reason for each bad one out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bigdl_caffe.errors import ImageError
+from bigdl_caffe.image.decode import MAX_PIXELS, decode
+from bigdl_caffe.image.recipe import Floats, Recipe, centre
+from bigdl_caffe.image.resize import resize
+
+Picture = NDArray[Any]
+
+
+class Batch(NamedTuple):
+    """Pictures made ready, and what became of each.
+
+    Attributes
+    ----------
+    array : ndarray
+        float32, (good pictures, channels, height, width), in the order given.
+    rows : ndarray
+        For each row of ``array``, the position of its picture in what was given.
+    errors : list of (str or None)
+        For each picture given: why it is not in ``array``, or None when it is.
+    """
+
+    array: Floats
+    rows: NDArray[np.intp]
+    errors: list[str | None]
+
+
+def apply(recipe: Recipe, image: Picture) -> Floats:
+    """Return ``image`` as the recipe makes it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to do.
+    image : ndarray
+        uint8 or float32, (height, width, channels) or, for grey, (height, width); BGR.
+
+    Returns
+    -------
+    ndarray
+        float32, ``recipe.shape``.
+
+    Raises
+    ------
+    ImageError
+        When the image has other channels than the recipe, or is too small for its crop.
+    """
+    out = np.empty(recipe.shape, np.float32)
+    apply_into(recipe, image, out)
+    return out
+
+
+def apply_into(recipe: Recipe, image: Picture, out: Floats) -> None:
+    """As `apply`, written into ``out``, a float32 array of ``recipe.shape``."""
+    pixels = _pixels(image, recipe.channels)
+    if recipe.resize is not None:
+        pixels = resize(pixels, recipe.resize)
+    if recipe.crop is not None:
+        pixels = _centre(pixels, recipe.crop)
+    if recipe.channel_order == "RGB":
+        pixels = pixels[:, :, ::-1]
+    planes = pixels.transpose(2, 0, 1)
+    if recipe.subtrahend is None:
+        out[...] = planes
+    else:
+        np.subtract(planes, recipe.subtrahend, out=out)
+    if recipe.scale != 1:
+        out *= np.float32(recipe.scale)
+
+
+def batch(
+    recipe: Recipe,
+    images: Sequence[bytes | Picture | None],
+    max_pixels: int = MAX_PIXELS,
+) -> Batch:
+    """Make a batch of encoded pictures (or decoded ones, BGR); a bad one raises nothing.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to do with each.
+    images : sequence of bytes, ndarray or None
+        Whole image files, or pixels as `apply` takes them.
+    max_pixels : int
+        Largest height × width that is decoded.
+
+    Returns
+    -------
+    Batch
+        The good ones, their positions, and the reasons of the bad ones.
+
+    Raises
+    ------
+    CaffeError
+        Only for what concerns every picture: Pillow is not installed.
+    """
+    array = np.empty((len(images), *recipe.shape), np.float32)
+    rows: list[int] = []
+    errors: list[str | None] = []
+    for row, image in enumerate(images):
+        try:
+            apply_into(recipe, _decoded(recipe, image, max_pixels), array[len(rows)])
+        except ImageError as error:
+            errors.append(str(error))
+        else:
+            rows.append(row)
+            errors.append(None)
+    return Batch(array[: len(rows)], np.array(rows, np.intp), errors)
+
+
+def _decoded(recipe: Recipe, image: bytes | Picture | None, max_pixels: int) -> Picture:
+    if image is None:
+        raise ImageError("there is no image: the value is null")
+    if isinstance(image, np.ndarray):
+        return image
+    return decode(image, recipe.channels, max_pixels, recipe.orient)
+
+
+def _pixels(image: Picture, channels: int) -> Picture:
+    """Return ``image`` with three axes, in bytes or single floats."""
+    pixels = image[:, :, None] if image.ndim == 2 else image
+    if pixels.ndim != 3 or pixels.shape[2] != channels or not pixels.size:
+        raise ImageError(
+            f"the image has shape {image.shape}: the recipe takes (height, width, {channels})"
+        )
+    return pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32, copy=False)
+
+
+def _centre(pixels: Picture, size: tuple[int, int]) -> Picture:
+    height, width = pixels.shape[:2]
+    if height < size[0] or width < size[1]:
+        raise ImageError(
+            f"the picture is {height}x{width} (height x width), smaller than the crop "
+            f"{size[0]}x{size[1]}: give the recipe a resize"
+        )
+    return centre(pixels, size)
