@@ -1,0 +1,27 @@
+"""Layer types. Importing the package registers the built-in ones."""
+
+from __future__ import annotations
+
+from bigdl_caffe.layers import (
+    activation,
+    convolution,
+    dense,
+    elementwise,
+    inputs,
+    losses,
+    normalization,
+    pooling,
+    shaping,
+)
+
+__all__ = [
+    "activation",
+    "convolution",
+    "dense",
+    "elementwise",
+    "inputs",
+    "losses",
+    "normalization",
+    "pooling",
+    "shaping",
+]

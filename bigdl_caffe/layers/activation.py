@@ -1,0 +1,218 @@
+"""Layers that work on each element by itself, and Softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.options import constant, refuse
+from bigdl_caffe.layers.registry import BlobSpec, Layer, register
+from bigdl_caffe.nn import activation as modules
+
+
+@register("ReLU")
+class ReLU(Layer):
+    """``max(x, 0) + negative_slope * min(x, 0)`` (relu_layer.cpp)."""
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        slope = self.spec.param.relu_param.negative_slope
+        return nn.LeakyReLU(slope) if slope else nn.ReLU()
+
+
+@register("ReLU6")
+class ReLU6(Layer):
+    """ReLU cut off at 6, of the MobileNet-SSD and MobileNet-YOLO forks."""
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        slope = self.spec.param.relu6_param.negative_slope
+        return modules.ReLU6(slope) if slope else nn.ReLU6()
+
+
+@register("PReLU")
+class PReLU(Layer):
+    """ReLU with learned slopes (prelu_layer.cpp).
+
+    Blob: slope (channels), or () with ``channel_shared``; 0.25 by default.
+    """
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return the bottom's shape, which has two to four axes."""
+        if not 2 <= len(bottoms[0]) <= 4:
+            raise ShapeError(
+                f"the bottom is {bottoms[0]}; PReLU takes 2 to 4 axes: reshape it, or use ReLU"
+            )
+        return [bottoms[0]]
+
+    def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
+        """Return the slopes."""
+        p = self.spec.param.prelu_param
+        filler = p.filler if p.HasField("filler") else constant(0.25)
+        return [BlobSpec("weight", () if p.channel_shared else (bottoms[0][1],), filler)]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return modules.PReLU()
+
+
+@register("ELU")
+class ELU(Layer):
+    """``x`` above 0, else ``alpha * (exp(x) - 1)`` (elu_layer.cpp)."""
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        refuse(spec.param.elu_param, "lambda")
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return nn.ELU(self.spec.param.elu_param.alpha)
+
+
+@register("Sigmoid")
+class Sigmoid(Layer):
+    """``1 / (1 + exp(-x))`` (sigmoid_layer.cpp)."""
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return nn.Sigmoid()
+
+
+@register("TanH")
+class TanH(Layer):
+    """Hyperbolic tangent (tanh_layer.cpp)."""
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return nn.Tanh()
+
+
+@register("BNLL")
+class BNLL(Layer):
+    """``log(1 + exp(x))`` (bnll_layer.cpp)."""
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return nn.Softplus(threshold=50)
+
+
+@register("AbsVal")
+class AbsVal(Layer):
+    """``|x|`` (absval_layer.cpp)."""
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return modules.AbsVal()
+
+
+@register("Power")
+class Power(Layer):
+    """``(shift + scale * x) ** power`` (power_layer.cpp)."""
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        p = self.spec.param.power_param
+        return modules.Power(p.power, p.scale, p.shift)
+
+
+def _check_base(base: float) -> None:
+    if base <= 0 and base != -1:
+        raise ShapeError(f"base {base} is not positive: give a positive number, or -1 for e")
+
+
+@register("Exp")
+class Exp(Layer):
+    """``base ** (shift + scale * x)`` (exp_layer.cpp)."""
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        _check_base(spec.param.exp_param.base)
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        p = self.spec.param.exp_param
+        return modules.Exp(p.base, p.scale, p.shift)
+
+
+@register("Log")
+class Log(Layer):
+    """``log_base(shift + scale * x)`` (log_layer.cpp)."""
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        _check_base(spec.param.log_param.base)
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        p = self.spec.param.log_param
+        return modules.Log(p.base, p.scale, p.shift)
+
+
+@register("Threshold")
+class Threshold(Layer):
+    """1 above the threshold, else 0 (threshold_layer.cpp)."""
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return modules.Threshold(self.spec.param.threshold_param.threshold)
+
+
+@register("Clip")
+class Clip(Layer):
+    """``x`` held between ``min`` and ``max`` (clip_layer.cpp)."""
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        p = self.spec.param.clip_param
+        return modules.Clip(p.min, p.max)
+
+
+@register("Swish")
+class Swish(Layer):
+    """``x * sigmoid(beta * x)`` (swish_layer.cpp)."""
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return modules.Swish(self.spec.param.swish_param.beta)
+
+
+@register("Dropout")
+class Dropout(Layer):
+    """Identity in TEST; random zeros in TRAIN (dropout_layer.cpp).
+
+    With ``scale_train: false`` of BVLC's forks, TEST scales by ``1 - dropout_ratio``
+    and TRAIN does not scale.
+    """
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param = spec.param.dropout_param
+        if not 0 <= self.param.dropout_ratio < 1:
+            raise ShapeError(
+                f"dropout_ratio {self.param.dropout_ratio} is not in [0, 1): give a share of the "
+                f"elements"
+            )
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        ratio, scale = self.param.dropout_ratio, self.param.scale_train
+        if self.phase == "TRAIN":
+            return modules.Dropout(ratio, scale)
+        return nn.Identity() if scale else modules.Power(1, 1 - ratio, 0)
+
+
+@register("Softmax")
+class Softmax(Layer):
+    """Exponentials over their sum along ``axis`` (softmax_layer.cpp)."""
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return the bottom's shape."""
+        self.axis(self.spec.param.softmax_param.axis, len(bottoms[0]))
+        return [bottoms[0]]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return nn.Softmax(self.axis(self.spec.param.softmax_param.axis, len(bottoms[0])))

@@ -1,0 +1,159 @@
+"""Convolution and its relatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
+from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.options import per_axis, refuse, same_shapes
+from bigdl_caffe.layers.registry import BlobSpec, Layer, at_least, count, register
+from bigdl_caffe.nn.convolution import Convolution as ConvolutionModule
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What a ConvolutionParameter means for bottoms of one rank; a value a spatial axis."""
+
+    axis: int
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    pad: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """Reach of the dilated kernel."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+
+@register("Convolution", "DepthwiseConvolution")
+class Convolution(Layer):
+    """Caffe's convolution (base_conv_layer.cpp, conv_layer.cpp).
+
+    Blobs: weight (num_output, channels / group, kernel...), bias (num_output).
+    Several bottoms share them, a top each. DepthwiseConvolution of
+    yonghenglh6/DepthwiseConvolution is the same layer with a faster kernel.
+    """
+
+    bottoms = at_least(1)
+    tops = at_least(1)
+    transposed: ClassVar[bool] = False
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param = spec.param.convolution_param
+        refuse(self.param, "relu", "coeff", "fusion_type")
+        if len(spec.bottoms) != len(spec.tops):
+            raise ShapeError(
+                f"{len(spec.bottoms)} bottoms and {len(spec.tops)} tops: give one top a bottom"
+            )
+        if not self.param.num_output:
+            raise ShapeError("num_output is 0 or missing: give the number of channels to make")
+
+    def geometry(self, rank: int) -> Geometry:
+        """Return kernel, stride, pad and dilation for bottoms of ``rank`` axes."""
+        param, axis = self.param, self.axis(self.param.axis, rank)
+        n = rank - axis - 1
+        if n > 3:
+            raise UnsupportedLayerError(
+                f"{n} spatial axes after axis {axis}: at most 3 are computed; "
+                f"reshape the bottom, or set axis"
+            )
+        kernel = per_axis(param, "kernel_size", ("kernel_h", "kernel_w"), n)
+        stride = per_axis(param, "stride", ("stride_h", "stride_w"), n, 1)
+        pad = per_axis(param, "pad", ("pad_h", "pad_w"), n, 0)
+        dilation = per_axis(param, "dilation", (), n, 1)
+        if 0 in kernel + stride + dilation:
+            raise ShapeError(
+                f"kernel {kernel}, stride {stride}, dilation {dilation}: none of them can be 0"
+            )
+        return Geometry(axis, kernel, stride, pad, dilation)
+
+    def groups(self, channels: int) -> int:
+        """Return the number of groups, which has to divide both channel counts."""
+        group: int = self.param.group
+        if not group or channels % group or self.param.num_output % group:
+            raise ShapeError(
+                f"group {group} does not divide {channels} bottom channels and num_output "
+                f"{self.param.num_output}: choose a divisor of both"
+            )
+        return group
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return (batch..., num_output, spatial...) for each bottom."""
+        same_shapes(bottoms)
+        g = self.geometry(len(bottoms[0]))
+        self.groups(bottoms[0][g.axis])
+        spatial = self.spatial(g, bottoms[0][g.axis + 1 :])
+        if any(size < 1 for size in spatial):
+            raise ShapeError(
+                f"bottom {bottoms[0]} is smaller than the kernel (extent {g.extent}, pad {g.pad}): "
+                f"feed larger inputs"
+            )
+        return [(*bottoms[0][: g.axis], self.param.num_output, *spatial)] * len(self.spec.tops)
+
+    def spatial(self, g: Geometry, sizes: Sequence[int]) -> Shape:
+        """Return the spatial sizes of the top."""
+        axes = zip(sizes, g.extent, g.stride, g.pad, strict=True)
+        return tuple((size + 2 * p - e) // s + 1 for size, e, s, p in axes)
+
+    def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
+        """Return weight, and bias where bias_term says so."""
+        param, g = self.param, self.geometry(len(bottoms[0]))
+        channels = bottoms[0][g.axis]
+        outer, inner = param.num_output, channels
+        if self.transposed:
+            outer, inner = inner, outer
+        weight = (outer, inner // self.groups(channels), *g.kernel)
+        specs = [BlobSpec("weight", weight, param.weight_filler)]
+        if param.bias_term:
+            specs.append(BlobSpec("bias", (param.num_output,), param.bias_filler))
+        return specs
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        g = self.geometry(len(bottoms[0]))
+        groups = self.groups(bottoms[0][g.axis])
+        return ConvolutionModule(g.stride, g.pad, g.dilation, groups, g.axis, self.transposed)
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Return the weight's multiplications at every place the kernel stops."""
+        weight = self.blob_specs(bottoms)[0].shape
+        return sum(map(count, bottoms if self.transposed else tops)) * count(weight[1:])
+
+
+@register("ConvolutionDepthwise")
+class ConvolutionDepthwise(Convolution):
+    """One filter a channel, as ConvolutionDepthwise of BVLC/caffe pull request 5665.
+
+    ``group`` is not read: it is the number of channels, and num_output equals it.
+    """
+
+    def groups(self, channels: int) -> int:
+        """Return the number of channels."""
+        if self.param.num_output != channels:
+            raise ShapeError(
+                f"num_output {self.param.num_output} differs from the bottom's {channels} "
+                f"channels: a depthwise convolution keeps their number"
+            )
+        return channels
+
+
+@register("Deconvolution")
+class Deconvolution(Convolution):
+    """Caffe's transposed convolution (deconv_layer.cpp).
+
+    Blobs: weight (channels, num_output / group, kernel...), bias (num_output).
+    """
+
+    transposed = True
+
+    def spatial(self, g: Geometry, sizes: Sequence[int]) -> Shape:
+        """Return the spatial sizes of the top."""
+        axes = zip(sizes, g.extent, g.stride, g.pad, strict=True)
+        return tuple(s * (size - 1) + e - 2 * p for size, e, s, p in axes)

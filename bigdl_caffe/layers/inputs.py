@@ -1,0 +1,215 @@
+"""Layers without bottoms, whose tops the caller feeds when scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.registry import Layer, Role, at_least, exactly, register
+
+Size = tuple[int, int]
+"""(height, width); 0 where the definition does not say."""
+
+
+def _one_each(shapes: list[Shape], tops: int) -> list[Shape]:
+    """Return a shape a top: one stands for all of them."""
+    if len(shapes) not in (1, tops):
+        raise ShapeError(
+            f"{len(shapes)} shapes for {tops} tops: give one for all or one a top, here or by "
+            f"input_shapes={{'blob': (...)}}"
+        )
+    return shapes * tops if len(shapes) == 1 else shapes
+
+
+@register("Input")
+class Input(Layer):
+    """Tops of given shapes (input_layer.cpp)."""
+
+    role = Role.INPUT
+    bottoms = exactly(0)
+    tops = at_least(1)
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return input_param's shapes."""
+        shapes = [tuple(shape.dim) for shape in self.spec.param.input_param.shape]
+        return _one_each(shapes, len(self.spec.tops))
+
+
+@register("DummyData")
+class DummyData(Input):
+    """Tops of given shapes; fed like Input's, its fillers are not run (dummy_data_layer.cpp)."""
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return dummy_data_param's shapes, in the newer or the 4-D form."""
+        p, n = self.spec.param.dummy_data_param, len(self.spec.tops)
+        if p.shape:
+            return _one_each([tuple(shape.dim) for shape in p.shape], n)
+        sizes = [_one_each([(v,) for v in v], n) for v in (p.num, p.channels, p.height, p.width)]
+        return [tuple(v for (v,) in axes) for axes in zip(*sizes, strict=True)]
+
+
+class Source(Layer):
+    """What the layers that read images share: ``data`` (n, c, h, w), then ``label`` (n).
+
+    Colour is taken for granted where a definition tells the size but not the number
+    of channels, as transform_param's crop_size does.
+    """
+
+    role = Role.INPUT
+    bottoms = exactly(0)
+    tops = at_least(1)
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.transform = spec.param.transform_param
+
+    def batch(self) -> int:
+        """Return the number of images in a batch; 0 if unknown."""
+        return int(self.spec.param.data_param.batch_size)
+
+    def channels(self) -> int:
+        """Return the number of channels."""
+        return 1 if self.transform.force_gray else len(self.transform.mean_value) or 3
+
+    def size(self) -> Size:
+        """Return the size of an image before it is cropped."""
+        return 0, 0
+
+    def label(self, data: Shape) -> Shape:
+        """Return the shape of the tops after the first."""
+        return data[:1]
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return what the definition says of data and label."""
+        t = self.transform
+        crop = (t.crop_h, t.crop_w) if t.crop_h and t.crop_w else (t.crop_size,) * 2
+        data = (self.batch(), self.channels(), *(crop if all(crop) else self.size()))
+        if not all(data):
+            raise ShapeError(
+                f"the definition does not tell the shape of '{self.spec.tops[0]}' (known: {data}, "
+                f"0 is open): pass input_shapes={{'{self.spec.tops[0]}': (N, C, H, W)}}"
+            )
+        return [data, *[self.label(data)] * (len(self.spec.tops) - 1)]
+
+
+@register("Data")
+class Data(Source):
+    """Records of a database (data_layer.cpp); only transform_param tells their size."""
+
+
+@register("ImageData")
+class ImageData(Source):
+    """Images of a list of files (image_data_layer.cpp)."""
+
+    def batch(self) -> int:
+        """Return image_data_param's batch size."""
+        return int(self.spec.param.image_data_param.batch_size)
+
+    def channels(self) -> int:
+        """Return 3 for colour, else 1."""
+        return 3 if self.spec.param.image_data_param.is_color else 1
+
+    def size(self) -> Size:
+        """Return the size that images are resized to."""
+        p = self.spec.param.image_data_param
+        return p.new_height, p.new_width
+
+
+@register("ImageSegData")
+class ImageSegData(ImageData):
+    """Images with an image of labels each (image_seg_data_layer.cpp of DeepLab and PSPNet)."""
+
+    def label(self, data: Shape) -> Shape:
+        """Return one channel of the data's size."""
+        return (data[0], 1, *data[2:])
+
+
+@register("DenseImageData")
+class DenseImageData(ImageSegData):
+    """Images with an image of labels each (dense_image_data_layer.cpp of SegNet)."""
+
+    def batch(self) -> int:
+        """Return dense_image_data_param's batch size."""
+        return int(self._param().get("batch_size", 1))
+
+    def channels(self) -> int:
+        """Return 3 for colour, else 1."""
+        return 3 if self._param().get("is_color", True) else 1
+
+    def size(self) -> Size:
+        """Return the size that images are resized to."""
+        p = self._param()
+        return int(p.get("new_height", 0)), int(p.get("new_width", 0))
+
+    def _param(self) -> dict[str, int]:
+        found: dict[str, int] = self.spec.unknown.get("dense_image_data_param", {})
+        return found
+
+
+@register("WindowData")
+class WindowData(Source):
+    """Windows of images (window_data_layer.cpp)."""
+
+    def batch(self) -> int:
+        """Return window_data_param's batch size."""
+        return int(self.spec.param.window_data_param.batch_size)
+
+    def channels(self) -> int:
+        """Return 3: windows are cut from colour images."""
+        return 3
+
+    def size(self) -> Size:
+        """Return the older place of crop_size."""
+        return (self.spec.param.window_data_param.crop_size,) * 2
+
+
+@register("MemoryData")
+class MemoryData(Source):
+    """Arrays set from outside (memory_data_layer.cpp); crop_size counts as for images."""
+
+    def batch(self) -> int:
+        """Return memory_data_param's batch size."""
+        return int(self.spec.param.memory_data_param.batch_size)
+
+    def channels(self) -> int:
+        """Return memory_data_param's channels."""
+        return int(self.spec.param.memory_data_param.channels)
+
+    def size(self) -> Size:
+        """Return memory_data_param's size."""
+        p = self.spec.param.memory_data_param
+        return p.height, p.width
+
+
+@register("HDF5Data")
+class HDF5Data(Source):
+    """Datasets of HDF5 files, whose shapes only the files tell (hdf5_data_layer.cpp)."""
+
+    def batch(self) -> int:
+        """Return hdf5_data_param's batch size."""
+        return int(self.spec.param.hdf5_data_param.batch_size)
+
+
+@register("AnnotatedData")
+class AnnotatedData(Source):
+    """Records with boxes (annotated_data_layer.cpp of SSD)."""
+
+    def size(self) -> Size:
+        """Return the size that images are resized to."""
+        for resize in self.transform.resize_param:
+            return resize.height, resize.width
+        return 0, 0
+
+    def label(self, data: Shape) -> Shape:
+        """Return room for one box: (1, 1, boxes, 8)."""
+        return 1, 1, 1, 8
+
+
+@register("VideoData")
+class VideoData(AnnotatedData):
+    """Frames of a camera or a video (video_data_layer.cpp of SSD)."""
+
+    def label(self, data: Shape) -> Shape:
+        """Return one number a frame."""
+        return data[:1]

@@ -1,0 +1,167 @@
+"""Losses and metrics: recognised, so that scoring leaves them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
+from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.registry import Layer, Role, between, exactly, register
+
+
+class Loss(Layer):
+    """What all losses share: a scalar top, and one loss_weight a top (loss_layer.cpp)."""
+
+    role = Role.LOSS
+    bottoms = exactly(2)
+    tops = between(0, 1)  # Caffe adds the top where it is left out
+    in_place = False
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        weights = len(spec.param.loss_weight) or 1  # Caffe adds a weight of 1 where none is given
+        if self.role is Role.LOSS and spec.tops and weights != len(spec.tops):
+            raise ShapeError(
+                f"{weights} loss_weight for {len(spec.tops)} tops: give one a top, 0 where it is "
+                f"no loss"
+            )
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return scalars."""
+        return [()] * len(self.spec.tops)
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Refuse: losses and metrics are not computed yet."""
+        raise UnsupportedLayerError(
+            f"{self.spec.type} is recognised but not computed: ask for blobs before it, or pass "
+            f"converters={{'{self.spec.type}': YourLayer}}"
+        )
+
+
+@register("SoftmaxWithLoss")
+class SoftmaxWithLoss(Loss):
+    """Log loss of a softmax; a second top holds the softmax (softmax_loss_layer.cpp)."""
+
+    tops = between(0, 2)
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, and the first bottom's shape for the second top."""
+        return [(), bottoms[0]][: len(self.spec.tops)]
+
+
+@register("InfogainLoss")
+class InfogainLoss(SoftmaxWithLoss):
+    """Softmax loss weighted by an infogain matrix (infogain_loss_layer.cpp)."""
+
+    bottoms = between(2, 3)
+    label_bottoms = frozenset({1, 2})
+
+
+@register("SoftmaxWithLossOHEM")
+class SoftmaxWithLossOHEM(Loss):
+    """Softmax loss with a loss an element besides (softmax_loss_ohem_layer.cpp of R-FCN)."""
+
+    tops = between(0, 3)
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, the softmax's shape, and that without its channels."""
+        x = bottoms[0]
+        return [(), x, (x[0], 1, *x[2:])][: len(self.spec.tops)]
+
+
+@register("EuclideanLoss")
+class EuclideanLoss(Loss):
+    """Half the mean of squared distances (euclidean_loss_layer.cpp)."""
+
+
+@register("HingeLoss")
+class HingeLoss(Loss):
+    """One-against-all hinge loss (hinge_loss_layer.cpp)."""
+
+
+@register("MultinomialLogisticLoss")
+class MultinomialLogisticLoss(Loss):
+    """Log loss of given probabilities (multinomial_logistic_loss_layer.cpp)."""
+
+
+@register("SigmoidCrossEntropyLoss")
+class SigmoidCrossEntropyLoss(Loss):
+    """Cross entropy of a sigmoid (sigmoid_cross_entropy_loss_layer.cpp)."""
+
+
+@register("ContrastiveLoss")
+class ContrastiveLoss(Loss):
+    """Loss of alike and unlike pairs (contrastive_loss_layer.cpp)."""
+
+    bottoms = exactly(3)
+    label_bottoms = frozenset({2})
+
+
+@register("SmoothL1Loss")
+class SmoothL1Loss(Loss):
+    """Huber loss with optional weights (smooth_L1_loss_layer.cpp of Fast R-CNN and SSD)."""
+
+    bottoms = between(2, 4)
+    label_bottoms = frozenset({1, 2, 3})
+
+
+@register("SmoothL1LossOHEM")
+class SmoothL1LossOHEM(Loss):
+    """Smooth L1 with a loss an element besides (smooth_L1_loss_ohem_layer.cpp of R-FCN)."""
+
+    bottoms = between(2, 4)
+    label_bottoms = frozenset({1, 2, 3})
+    tops = between(0, 2)
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, and the first bottom's shape with one channel."""
+        x = bottoms[0]
+        return [(), (x[0], 1, *x[2:])][: len(self.spec.tops)]
+
+
+@register("MultiBoxLoss")
+class MultiBoxLoss(Loss):
+    """Location and confidence loss of SSD (multibox_loss_layer.cpp)."""
+
+    bottoms = exactly(4)
+    label_bottoms = frozenset({3})
+
+
+class Metric(Loss):
+    """What metrics share: they are not minimised, and need no loss_weight."""
+
+    role = Role.METRIC
+    tops = exactly(1)
+
+
+@register("Accuracy")
+class Accuracy(Metric):
+    """Share of right answers; a second top holds it class by class (accuracy_layer.cpp)."""
+
+    tops = between(1, 2)
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, and (classes) for the second top."""
+        axis = self.axis(self.spec.param.accuracy_param.axis, len(bottoms[0]))
+        return [(), (bottoms[0][axis],)][: len(self.spec.tops)]
+
+
+@register("SegAccuracy")
+class SegAccuracy(Metric):
+    """Overall, mean and IoU accuracy of a segmentation (seg_accuracy_layer.cpp of DeepLab)."""
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return the three numbers."""
+        return [(1, 1, 1, 3)]
+
+
+@register("DetectionEvaluate")
+class DetectionEvaluate(Metric):
+    """Matches of detections and boxes (detection_evaluate_layer.cpp of SSD)."""
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return rows of five numbers: one a class but the background, one a detection."""
+        classes = self.spec.param.detection_evaluate_param.num_classes
+        return [(1, 1, classes - 1 + bottoms[0][2], 5)]

@@ -1,0 +1,166 @@
+"""Normalisation, and the scaling and shifting that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.options import constant, refuse
+from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, register
+from bigdl_caffe.nn import normalization as modules
+
+
+@register("LRN")
+class LRN(Layer):
+    """Local response normalisation, ACROSS_CHANNELS or WITHIN_CHANNEL (lrn_layer.cpp)."""
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param = spec.param.lrn_param
+        if self.param.local_size % 2 == 0:
+            raise ShapeError(f"local_size {self.param.local_size} is even: give an odd number")
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return the bottom's shape, which has four axes."""
+        if len(bottoms[0]) != 4:
+            raise ShapeError(
+                f"the bottom is {bottoms[0]}; LRN takes 4 axes (num, channels, height, width): "
+                f"reshape it"
+            )
+        return [bottoms[0]]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        p = self.param
+        if p.norm_region == pb.LRNParameter.WITHIN_CHANNEL:
+            return modules.LRNWithin(p.local_size, p.alpha, p.beta)
+        return modules.LRNAcross(p.local_size, p.alpha, p.beta, p.k)
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Return one multiplication for each element of each window."""
+        region = self.param.norm_region == pb.LRNParameter.WITHIN_CHANNEL
+        return count(bottoms[0]) * int(self.param.local_size ** (2 if region else 1))
+
+
+@register("BatchNorm")
+class BatchNorm(Layer):
+    """Normalisation without scale and shift (batch_norm_layer.cpp).
+
+    Blobs: sum of means (channels), sum of variances (channels), factor (1).
+    """
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param = spec.param.batch_norm_param
+        refuse(self.param, "scale_bias", "relu")
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return the bottom's shape."""
+        if not bottoms[0]:
+            raise ShapeError("the bottom has no axes: BatchNorm takes at least one")
+        return [bottoms[0]]
+
+    def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
+        """Return the three sums, which no gradient reaches."""
+        channels = (bottoms[0][1] if len(bottoms[0]) > 1 else 1,)
+        shapes = {"mean": channels, "variance": channels, "factor": (1,)}
+        return [BlobSpec(attr, shape, trainable=False) for attr, shape in shapes.items()]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        p, stored = self.param, self.phase == "TEST"
+        if p.HasField("use_global_stats"):
+            stored = p.use_global_stats
+        return modules.BatchNorm(p.eps, p.moving_average_fraction, stored)
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Return one multiplication an element."""
+        return count(bottoms[0])
+
+
+class Channelwise(Layer):
+    """What Scale and Bias share: a factor or addend along some axes, learned or a bottom."""
+
+    bottoms = between(1, 2)
+    start: int
+    num_axes: int
+
+    def blob_shape(self, bottoms: Sequence[Shape]) -> Shape:
+        """Return the shape of the second bottom, or else of the learned blob."""
+        if len(bottoms) > 1:
+            return bottoms[1]
+        rank, axis, n = len(bottoms[0]), self.first_axis(bottoms), self.num_axes
+        if n < -1 or axis + n > rank:
+            raise ShapeError(
+                f"num_axes {n} from axis {axis} on does not fit a {rank}-D bottom: "
+                f"give at most {rank - axis}, or -1 for all"
+            )
+        return bottoms[0][axis:] if n == -1 else bottoms[0][axis : axis + n]
+
+    def first_axis(self, bottoms: Sequence[Shape]) -> int:
+        """Return the non-negative axis that the blob's first axis goes with."""
+        if len(bottoms) > 1 and not bottoms[1]:
+            return 0
+        return self.axis(self.start, len(bottoms[0]))
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return the first bottom's shape."""
+        axis, shape = self.first_axis(bottoms), self.blob_shape(bottoms)
+        if bottoms[0][axis : axis + len(shape)] != tuple(shape):
+            raise ShapeError(
+                f"bottom 1 has shape {tuple(shape)}, which is not part of {bottoms[0]} from axis "
+                f"{axis} on: change axis or the shape"
+            )
+        return [bottoms[0]]
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Return one operation an element."""
+        return count(bottoms[0])
+
+
+@register("Scale")
+class Scale(Channelwise):
+    """Product with a blob or a second bottom, plus an optional bias (scale_layer.cpp).
+
+    Blobs: scale, unless it is a bottom; bias of the same shape with ``bias_term``.
+    """
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param = spec.param.scale_param
+        self.start, self.num_axes = self.param.axis, self.param.num_axes
+
+    def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
+        """Return scale (filled with 1 by default) and bias, where they are learned."""
+        p, shape = self.param, self.blob_shape(bottoms)
+        filler = p.filler if p.HasField("filler") else constant(1)
+        specs = [BlobSpec("weight", shape, filler)] if len(bottoms) == 1 else []
+        return specs + [BlobSpec("bias", shape, p.bias_filler)] * p.bias_term
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return modules.Scale(self.first_axis(bottoms))
+
+
+@register("Bias")
+class Bias(Channelwise):
+    """Sum with a blob or a second bottom (bias_layer.cpp). Blob: bias, unless it is a bottom."""
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param = spec.param.bias_param
+        self.start, self.num_axes = self.param.axis, self.param.num_axes
+
+    def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
+        """Return the bias where it is learned."""
+        if len(bottoms) > 1:
+            return []
+        return [BlobSpec("bias", self.blob_shape(bottoms), self.param.filler)]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return modules.Bias(self.first_axis(bottoms))

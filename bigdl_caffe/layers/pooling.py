@@ -1,0 +1,105 @@
+"""Pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.options import refuse
+from bigdl_caffe.layers.registry import Layer, between, register
+from bigdl_caffe.nn.pooling import AvePool, MaxPool, Pair, StochasticPool, Window
+
+MAX, STOCHASTIC = pb.PoolingParameter.MAX, pb.PoolingParameter.STOCHASTIC
+
+
+@register("Pooling")
+class Pooling(Layer):
+    """MAX, AVE and STOCHASTIC pooling (pooling_layer.cpp, and .cu for STOCHASTIC).
+
+    A second top of MAX holds each maximum's place. ``ceil_mode`` of Intel's and other
+    forks is read like ``round_mode``, which wins where both are given.
+    """
+
+    tops = between(1, 2)
+    in_place = False
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param = spec.param.pooling_param
+        refuse(self.param, "pad_3d", "kernel_size_3d", "stride_3d", "avg_include_pad")
+        refuse(self.param, "torch_pooling")
+        if len(spec.tops) > 1 and self.param.pool != MAX:
+            raise ShapeError("only MAX pooling makes a second top (its mask): remove it")
+        if self.param.pool == STOCHASTIC and phase == "TRAIN":
+            raise UnsupportedLayerError(
+                "STOCHASTIC pooling draws its elements at random in the TRAIN phase, which is "
+                "not computed here: use the TEST phase"
+            )
+        self.window = None if self._is_global() else self._window()
+
+    def _is_global(self) -> bool:
+        """Return whether one window takes in everything; it has no numbers of its own then."""
+        if not self.param.global_pooling:
+            return False
+        names = ("kernel_size", "kernel_h", "kernel_w")
+        if any(map(self.param.HasField, names)):
+            raise ShapeError(
+                "global_pooling takes no kernel: remove kernel_size, kernel_h/kernel_w"
+            )
+        if self._pair("pad", 0) != (0, 0) or self._pair("stride", 1) != (1, 1):
+            raise ShapeError("global_pooling takes pad 0 and stride 1 only: remove both")
+        return True
+
+    def _window(self) -> Window:
+        kernel, stride, pad = self._pair("kernel", 0), self._pair("stride", 1), self._pair("pad", 0)
+        if 0 in kernel + stride:
+            raise ShapeError(f"kernel {kernel} and stride {stride} cannot be 0: give kernel_size")
+        if any(p >= k for p, k in zip(pad, kernel, strict=True)):
+            raise ShapeError(f"pad {pad} is not smaller than the kernel {kernel}: reduce it")
+        if any(pad) and self.param.pool == STOCHASTIC:
+            raise ShapeError(f"STOCHASTIC pooling takes no padding: remove pad {pad}")
+        return Window(kernel, stride, pad, self._ceil())
+
+    def _pair(self, name: str, default: int) -> Pair:
+        """Return (height, width) of kernel, stride or pad, given as one number or as two."""
+        has, square = self.param.HasField, "kernel_size" if name == "kernel" else name
+        tall, wide = has(f"{name}_h"), has(f"{name}_w")
+        if tall != wide or (tall and has(square)):
+            raise ShapeError(f"give either {square}, or both {name}_h and {name}_w")
+        if tall:
+            return getattr(self.param, f"{name}_h"), getattr(self.param, f"{name}_w")
+        value = getattr(self.param, square) if has(square) else default
+        return value, value
+
+    def _ceil(self) -> bool:
+        if not self.param.HasField("round_mode"):
+            fork = self.spec.unknown.get("pooling_param", {})
+            return bool(fork.get("ceil_mode", True))
+        return bool(self.param.round_mode == pb.PoolingParameter.CEIL)
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return (n, c, rows, columns) for each top."""
+        if len(bottoms[0]) != 4:
+            raise ShapeError(
+                f"the bottom is {bottoms[0]}; pooling takes 4 axes (num, channels, height, width): "
+                f"reshape it"
+            )
+        size = self.window.counts(bottoms[0][2:]) if self.window else (1, 1)
+        if min(size) < 1:
+            raise ShapeError(
+                f"bottom {bottoms[0]} is smaller than the kernel of {self.window}: feed larger "
+                f"inputs"
+            )
+        return [(*bottoms[0][:2], *size)] * len(self.spec.tops)
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        if self.param.pool == MAX:
+            return MaxPool(self.window, mask=len(self.spec.tops) > 1)
+        if self.param.pool == STOCHASTIC:
+            return StochasticPool(self.window)
+        return AvePool(self.window) if self.window else nn.AdaptiveAvgPool2d(1)

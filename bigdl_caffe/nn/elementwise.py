@@ -1,0 +1,67 @@
+"""Operations between whole blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Sum(nn.Module):
+    """``sum of coefficient * bottom`` (eltwise_layer.cpp).
+
+    Parameters
+    ----------
+    coefficients : sequence of float
+        One a bottom.
+    """
+
+    def __init__(self, coefficients: Sequence[float]) -> None:
+        super().__init__()
+        self.coefficients = tuple(coefficients)
+
+    def forward(self, *bottoms: Tensor) -> Tensor:
+        """Return a tensor of the bottoms' shape."""
+        first, *others = self.coefficients
+        top = bottoms[0] if first == 1 else bottoms[0] * first
+        for bottom, c in zip(bottoms[1:], others, strict=True):
+            top = torch.add(top, bottom, alpha=c)
+        return top
+
+
+class Product(nn.Module):
+    """Product of the bottoms (eltwise_layer.cpp, with its stable gradient)."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        """Return a tensor of the bottoms' shape."""
+        for bottom in others:
+            first = first * bottom
+        return first
+
+
+class Maximum(nn.Module):
+    """Largest of the bottoms, which alone gets the gradient (eltwise_layer.cpp).
+
+    Where they are equal, the second bottom is taken before the first, and both
+    before later ones.
+    """
+
+    def forward(self, first: Tensor, second: Tensor, *others: Tensor) -> Tensor:
+        """Return a tensor of the bottoms' shape."""
+        top = torch.where(first > second, first, second)
+        for bottom in others:
+            top = torch.where(bottom > top, bottom, top)
+        return top
+
+
+class Concat(nn.Module):
+    """Bottoms one after the other along an axis (concat_layer.cpp)."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, *bottoms: Tensor) -> Tensor:
+        """Return one tensor."""
+        return bottoms[0] if len(bottoms) == 1 else torch.cat(bottoms, self.axis)

@@ -1,0 +1,148 @@
+"""Normalisation as Caffe computes it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bigdl_caffe.nn.blobs import Weighted
+
+
+class LRNAcross(nn.Module):
+    """Local response normalisation over neighbouring channels (lrn_layer.cpp).
+
+    ``x * (k + alpha / size * sum of squares) ** -beta``; channels beyond the ends are 0.
+    """
+
+    def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (n, channels, height, width)."""
+        squares = x.square().flatten(2)[:, None]
+        window = (self.size, 1)
+        mean = F.avg_pool2d(squares, window, 1, (self.size // 2, 0)).view_as(x)
+        return x * (mean * self.alpha + self.k) ** -self.beta
+
+
+class LRNWithin(nn.Module):
+    """Local response normalisation over neighbouring places of a channel (lrn_layer.cpp).
+
+    ``x * (1 + alpha * mean of squares) ** -beta``. Caffe does not read ``k`` here.
+    """
+
+    def __init__(self, size: int, alpha: float, beta: float) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta = size, alpha, beta
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (n, channels, height, width)."""
+        mean = F.avg_pool2d(x.square(), self.size, 1, self.size // 2)
+        return x * (mean * self.alpha + 1) ** -self.beta
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over Caffe's three running sums (batch_norm_layer.cpp).
+
+    Parameters
+    ----------
+    eps : float
+        Added to the variance.
+    fraction : float
+        How much of the sums a forward pass keeps when it adds the batch's own.
+    stored : bool
+        Normalise by the sums, and leave them; otherwise by the batch, and update
+        the sums. The phase decides, so torch's train() and eval() do not.
+
+    Attributes
+    ----------
+    mean, variance : Tensor
+        (channels,) Sums of means and of unbiased variances.
+    factor : Tensor
+        (1,) What to divide the sums by; 0 makes both 0.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    factor: Tensor
+
+    def __init__(self, eps: float, fraction: float, stored: bool) -> None:
+        super().__init__()
+        self.eps, self.fraction, self.stored = eps, fraction, stored
+        for name in ("mean", "variance", "factor"):
+            self.register_buffer(name, None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (n, channels, ...); a 1-D bottom is one channel."""
+        if x.dim() == 1:
+            return self.forward(x[:, None])[:, 0]
+        return self._by_sums(x) if self.stored else self._by_batch(x)
+
+    def _by_sums(self, x: Tensor) -> Tensor:
+        scale = torch.where(self.factor == 0, self.factor, 1 / self.factor)
+        return F.batch_norm(x, self.mean * scale, self.variance * scale, eps=self.eps)
+
+    def _by_batch(self, x: Tensor) -> Tensor:
+        # With momentum 1 torch leaves in its running tensors just what Caffe adds to its
+        # sums. torch.batch_norm, other than F.batch_norm, takes a single element a channel.
+        mean, variance = torch.zeros_like(self.mean), torch.zeros_like(self.variance)
+        cudnn = torch.backends.cudnn.enabled
+        top = torch.batch_norm(x, None, None, mean, variance, True, 1.0, self.eps, cudnn)
+        self._update(mean, variance, single=x.numel() == x.shape[1])
+        return top
+
+    @torch.no_grad()
+    def _update(self, mean: Tensor, variance: Tensor, single: bool) -> None:
+        self.factor.mul_(self.fraction).add_(1)
+        self.mean.mul_(self.fraction).add_(mean)
+        self.variance.mul_(self.fraction)
+        if not single:  # one element has no variance, and torch's correction m / (m - 1) no value
+            self.variance.add_(variance)
+
+
+def spread(blob: Tensor, x: Tensor, axis: int) -> Tensor:
+    """Return ``blob`` shaped to broadcast over ``x`` from its axis ``axis`` on."""
+    return blob.reshape(*blob.shape, *[1] * (x.dim() - axis - blob.dim()))
+
+
+class Scale(Weighted):
+    """Multiply along some axes, then add where there is a bias (scale_layer.cpp).
+
+    Parameters
+    ----------
+    axis : int
+        Axis of the bottom that the factors' first axis goes with, non-negative.
+    """
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: Tensor, factor: Tensor | None = None) -> Tensor:
+        """Scale ``x`` by ``factor``, or else by the weight."""
+        scale = spread(self.weight if factor is None else factor, x, self.axis)
+        if self.bias is None:
+            return x * scale
+        return torch.addcmul(spread(self.bias, x, self.axis), x, scale)
+
+
+class Bias(Weighted):
+    """Add along some axes (bias_layer.cpp).
+
+    Parameters
+    ----------
+    axis : int
+        Axis of the bottom that the addends' first axis goes with, non-negative.
+    """
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: Tensor, addend: Tensor | None = None) -> Tensor:
+        """Add ``addend``, or else the bias, to ``x``."""
+        blob = self.bias if addend is None else addend
+        assert blob is not None  # the runner has set one where there is no second bottom
+        return x + spread(blob, x, self.axis)

@@ -1,0 +1,156 @@
+"""Pooling with Caffe's windows: rounding, clipping and divisors of pooling_layer.cpp."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where pooling windows lie; each pair is (height, width).
+
+    Attributes
+    ----------
+    kernel, stride, pad : pair of int
+        In elements of the bottom.
+    ceil : bool
+        Whether a last window that sticks out counts (Caffe's default) or not.
+    """
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    pad: Pair = (0, 0)
+    ceil: bool = True
+
+    def counts(self, size: Sequence[int]) -> Pair:
+        """Return how many windows a bottom of (height, width) holds along each axis."""
+        return self._count(size, 0), self._count(size, 1)
+
+    def _count(self, size: Sequence[int], i: int) -> int:
+        k, s, p = self.kernel[i], self.stride[i], self.pad[i]
+        n = (size[i] + 2 * p - k + (s - 1 if self.ceil else 0)) // s + 1
+        # A last window that starts in the padding falls away, but only where there is padding.
+        return n - 1 if any(self.pad) and (n - 1) * s >= size[i] + p else n
+
+    @property
+    def native(self) -> bool:
+        """Whether torch, given the same numbers, makes the same windows for every size.
+
+        It takes no padding beyond half a kernel, and drops windows that start
+        beyond the bottom also where there is no padding.
+        """
+        halves = all(2 * p <= k for p, k in zip(self.pad, self.kernel, strict=True))
+        close = all(s <= k for s, k in zip(self.stride, self.kernel, strict=True))
+        return halves and (close or any(self.pad) or not self.ceil)
+
+    def frame(self, x: Tensor, value: float) -> Tensor:
+        """Return ``x`` (..., height, width) padded, or cut, to just what the windows cover."""
+        (h, w), (rows, columns) = x.shape[-2:], self.counts(x.shape[-2:])
+        bottom = (rows - 1) * self.stride[0] + self.kernel[0] - h - self.pad[0]
+        right = (columns - 1) * self.stride[1] + self.kernel[1] - w - self.pad[1]
+        return F.pad(x, (self.pad[1], right, self.pad[0], bottom), value=value)
+
+    def divisor(self, x: Tensor) -> Tensor:
+        """Return (rows, columns): the area of each window, clipped at size + pad."""
+        size = x.shape[-2:]
+        spans = []
+        for i, n in enumerate(self.counts(size)):
+            start = torch.arange(n, device=x.device, dtype=x.dtype) * self.stride[i] - self.pad[i]
+            spans.append((start + self.kernel[i]).clamp(max=size[i] + self.pad[i]) - start)
+        return spans[0][:, None] * spans[1]
+
+
+class MaxPool(nn.Module):
+    """Largest element of each window; the first one where several are equal.
+
+    Parameters
+    ----------
+    window : Window or None
+        None pools the whole of each channel.
+    mask : bool
+        Whether to return a second top: the maximum's place ``h * width + w``, as
+        a number of the bottom's type; -1 for a window without elements.
+    """
+
+    def __init__(self, window: Window | None, mask: bool = False) -> None:
+        super().__init__()
+        self.window, self.mask = window, mask
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Pool (n, c, height, width)."""
+        w = self.window or Window(tuple(x.shape[2:]))  # type: ignore[arg-type]  # 4-D by top_shapes
+        if not self.mask:
+            return self._pool(x, w)
+        framed = x if w.native else w.frame(x, torch.finfo(x.dtype).min)
+        top, place = F.max_pool2d(
+            framed, w.kernel, w.stride, w.pad if w.native else 0, 1, w.ceil, return_indices=True
+        )
+        return top, (place if w.native else _unframe(place, w, framed, x)).to(x.dtype)
+
+    @staticmethod
+    def _pool(x: Tensor, w: Window) -> Tensor:
+        if w.native:
+            return F.max_pool2d(x, w.kernel, w.stride, w.pad, 1, w.ceil)
+        return F.max_pool2d(w.frame(x, torch.finfo(x.dtype).min), w.kernel, w.stride)
+
+
+def _unframe(place: Tensor, w: Window, framed: Tensor, x: Tensor) -> Tensor:
+    """Return places in ``x`` for places in its padded form; -1 for those in the padding."""
+    width = framed.shape[3]
+    row = place.div(width, rounding_mode="floor") - w.pad[0]
+    column = place % width - w.pad[1]
+    inside = (row >= 0) & (row < x.shape[2]) & (column >= 0) & (column < x.shape[3])
+    return torch.where(inside, row * x.shape[3] + column, -1)
+
+
+class AvePool(nn.Module):
+    """Sum of each window over its area clipped at size + pad.
+
+    Parameters
+    ----------
+    window : Window
+        Where the windows lie.
+    """
+
+    def __init__(self, window: Window) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool (n, c, height, width)."""
+        w = self.window
+        if w.native:
+            return F.avg_pool2d(x, w.kernel, w.stride, w.pad, w.ceil, count_include_pad=True)
+        return _sums(x, w) / w.divisor(x)
+
+
+class StochasticPool(nn.Module):
+    """Mean of each window weighted by its own elements, as StoPoolForwardTest of pooling_layer.cu.
+
+    Parameters
+    ----------
+    window : Window or None
+        None pools the whole of each channel.
+    """
+
+    def __init__(self, window: Window | None) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool (n, c, height, width); a window whose sum is not positive gives 0."""
+        w = self.window or Window(tuple(x.shape[2:]))  # type: ignore[arg-type]  # 4-D by top_shapes
+        sums = _sums(x, w)
+        some = sums > 0
+        return torch.where(some, _sums(x.square(), w) / torch.where(some, sums, 1), 0)
+
+
+def _sums(x: Tensor, w: Window) -> Tensor:
+    return F.avg_pool2d(w.frame(x, 0), w.kernel, w.stride, divisor_override=1)
