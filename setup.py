@@ -36,6 +36,7 @@ EXTRAS["dev"] = [
     "pytest>=8",
     "ruff>=0.6",
     "scikit-learn>=1.3",
+    "setuptools>=70.1",
     "types-protobuf",
 ]
 
