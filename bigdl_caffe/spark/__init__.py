@@ -1,0 +1,1 @@
+"""Caffe models on Spark: thin shells over pure functions on Arrow batches."""

@@ -1,0 +1,248 @@
+"""Scoring Arrow batches, without Spark."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.image.recipe import Recipe
+from bigdl_caffe.spark.columns import Feed
+from bigdl_caffe.spark.worker import Output, ScoreJob, score_batches
+
+FLAT = Feed("data", 1, "array", (4,))
+BOTH = (Output("twice", "twice"), Output("sum", "sum", scalar=True))
+
+
+class Arithmetic:
+    """A model of one or two inputs that doubles and sums; it cannot take a negative number."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def run(self, feed: Mapping[str, Any], fetch: Sequence[str]) -> dict[str, Any]:
+        data = feed["data"] + feed.get("bias", np.float32(0))
+        self.sizes.append(len(data))
+        if (data < 0).any():
+            raise IndexError("below the table")
+        flat = data.reshape(len(data), -1)
+        return {k: v for k, v in (("twice", 2 * data), ("sum", flat.sum(1))) if k in fetch}
+
+
+def batches(columns: Mapping[str, Any], *sizes: int) -> Iterator[pa.RecordBatch]:
+    whole = pa.record_batch(dict(columns))
+    start = 0
+    for size in sizes or (whole.num_rows,):
+        yield whole.slice(start, size)
+        start += size
+
+
+def score(columns: Mapping[str, Any], *sizes: int, **job: Any) -> dict[str, list[Any]]:
+    todo = ScoreJob(**{"feeds": (FLAT,), "outputs": BOTH, **job})
+    found = list(score_batches(batches(columns, *sizes), todo, Arithmetic()))  # type: ignore[arg-type]  # stands in
+    return pa.Table.from_batches(found).to_pydict()
+
+
+def rows(n: int) -> list[list[float]]:
+    return np.arange(4.0 * n).reshape(n, 4).tolist()
+
+
+def table(data: Sequence[Any], kind: pa.DataType | None = None) -> dict[str, Any]:
+    return {
+        "id": pa.array(range(len(data)), pa.int32()),
+        "x": pa.array(data, kind or pa.list_(pa.float32())),
+    }
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 32, 1000])
+@pytest.mark.parametrize("sizes", [(50,), (1, 0, 33, 16)])
+def test_rows_come_out_as_they_went_in(batch_size: int, sizes: tuple[int, ...]) -> None:
+    data = rows(50)
+    out = score(table(data), *sizes, batch_size=batch_size)
+    assert out["id"] == list(range(50))
+    assert out["x"] == data
+    assert out["twice"] == (2 * np.array(data)).tolist()
+    assert out["sum"] == np.sum(data, 1).tolist()
+    assert out["error"] == [None] * 50
+
+
+def test_no_batch_gives_no_batch() -> None:
+    model: Any = Arithmetic()
+    assert list(score_batches(iter([]), ScoreJob((FLAT,), BOTH), model)) == []
+    assert list(score_batches(batches(table([])), ScoreJob((FLAT,), BOTH), model)) == []
+
+
+BAD: list[tuple[Any, str]] = [
+    (None, "is null"),
+    ([1, None, 3, 4], "holds a null"),
+    ([1, 2, 3], "has the shape 3, not 4"),
+    ([], "has the shape 0, not 4"),
+    ([-1, 0, 0, 0], "IndexError: below the table"),
+]
+
+
+@pytest.mark.parametrize(("value", "reason"), BAD)
+@pytest.mark.parametrize("row_wise", [True, False])
+def test_a_bad_row_leaves_the_others_alone(value: Any, reason: str, row_wise: bool) -> None:
+    data: list[Any] = rows(10)
+    data[3] = value
+    out = score(table(data), batch_size=4, row_wise=row_wise)
+    assert reason in out["error"][3]
+    assert (out["twice"][3], out["sum"][3]) == (None, None)
+    for i in set(range(10)) - {3}:
+        assert out["twice"][i] == [2 * v for v in data[i]]
+        assert out["error"][i] is None
+
+
+def test_all_rows_bad() -> None:
+    out = score(table([None, [1.0]]))
+    assert out["twice"] == out["sum"] == [None, None]
+    assert all(out["error"])
+
+
+def test_drop_leaves_bad_rows_out() -> None:
+    out = score(table([None, *rows(2), [1.0]]), on_error="drop")
+    assert out["id"] == [1, 2]
+    assert "error" not in out
+
+
+def test_fail_names_the_row() -> None:
+    job = {"on_error": "fail", "keys": (("id", 0),), "batch_size": 2}
+    with pytest.raises(CaffeError, match=r"row 5 of partition 0 \(id=5\): data: is null"):
+        score(table([*rows(5), None]), **job)
+
+
+def test_tally_counts_rows_and_failures() -> None:
+    seen: list[tuple[int, int]] = []
+    job = ScoreJob((FLAT,), BOTH, batch_size=2, on_error="drop")
+    model: Any = Arithmetic()
+    found = score_batches(
+        batches(table([None, *rows(2)])), job, model, tally=lambda *n: seen.append(n)
+    )
+    assert sum(batch.num_rows for batch in found) == 2
+    assert seen == [(2, 1), (1, 0)]
+
+
+def test_a_net_that_is_not_row_wise_sees_one_row_at_a_time() -> None:
+    model: Any = Arithmetic()
+    job = ScoreJob((FLAT,), BOTH, row_wise=False)
+    list(score_batches(batches(table(rows(5))), job, model))
+    assert model.sizes == [1] * 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "nested"),
+    [
+        (pa.list_(pa.float64()), False),
+        (pa.list_(pa.int16()), False),
+        (pa.large_list(pa.float32()), False),
+        (pa.list_(pa.list_(pa.float32())), True),
+    ],
+)
+def test_kinds_of_arrays(kind: pa.DataType, nested: bool) -> None:
+    data = np.arange(12).reshape(3, 2, 2)
+    feed = Feed("data", 1, "array", (1, 2, 2))
+    given = data.tolist() if nested else data.reshape(3, 4).tolist()
+    out = score(table(given, kind), feeds=(feed,))
+    assert out["twice"] == (2 * data.reshape(3, 4)).tolist()
+
+
+def test_nested_lists_of_another_shape_are_refused() -> None:
+    feed = Feed("data", 1, "array", (1, 2, 2))
+    good = [[0, 1], [2, 3]]
+    kind = pa.list_(pa.list_(pa.float32()))
+    out = score(table([good, [[0, 1, 2, 3]], [[0], [1, 2, 3]], good], kind), feeds=(feed,))
+    assert out["error"] == [
+        None,
+        "data: has the shape 1×4, not 1×2×2",
+        "data: its lists have different lengths",
+        None,
+    ]
+
+
+def test_numbers_feed_a_blob_of_one_value() -> None:
+    out = score(table([1.0, None, 3.0], pa.float64()), feeds=(Feed("data", 1, "array", (1,)),))
+    assert out["sum"] == [1, None, 3]
+
+
+def vector(values: list[float] | None, indices: list[int] | None = None) -> dict[str, Any] | None:
+    if values is None:
+        return None
+    return {
+        "type": 1 if indices is None else 0,
+        "size": None if indices is None else 4,
+        "indices": indices,
+        "values": values,
+    }
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_ml_vectors(sparse: bool) -> None:
+    kind = pa.struct(
+        {
+            "type": pa.int8(),
+            "size": pa.int32(),
+            "indices": pa.list_(pa.int32()),
+            "values": pa.list_(pa.float64()),
+        }
+    )
+    data = [vector([1, 2, 3, 4]), vector(None), vector([5], [2]) if sparse else vector([0] * 4)]
+    out = score(table(data, kind), feeds=(Feed("data", 1, "vector", (4,)),))
+    assert out["twice"] == [[2, 4, 6, 8], None, [0, 0, 10, 0] if sparse else [0] * 4]
+    assert out["error"] == [None, "data: is null, or holds a null", None]
+
+
+def png(value: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (2, 2), (value, value, value)).save(file, "PNG")
+    return file.getvalue()
+
+
+IMAGE = Feed("data", 1, "encoded", (3, 2, 2), Recipe(3, resize=(2, 2)))
+
+
+def test_encoded_images() -> None:
+    out = score(table([png(5), b"no picture", None, png(7)], pa.binary()), feeds=(IMAGE,))
+    assert out["twice"] == [[10] * 12, None, None, [14] * 12]
+    assert [bool(error) for error in out["error"]] == [False, True, True, False]
+
+
+def test_spark_image_structs() -> None:
+    def image(mode: int, data: bytes) -> dict[str, Any]:
+        shape = {"height": 2, "width": 2, "nChannels": len(data) // 4}
+        return {"origin": "", **shape, "mode": mode, "data": data}
+
+    data = [
+        image(16, bytes(range(12))),
+        image(0, bytes([9] * 4)),
+        image(24, bytes([1, 2, 3, 255] * 4)),
+        image(-1, b""),
+        image(16, b"short"),
+        None,
+    ]
+    names = {"origin": pa.string(), **dict.fromkeys(["height", "width", "nChannels"], pa.int32())}
+    kind = pa.struct({**names, "mode": pa.int32(), "data": pa.binary()})
+    feed = Feed("data", 1, "image", (3, 2, 2), Recipe(3, resize=(2, 2)))
+    out = score(table(data, kind), feeds=(feed,))
+    planes = np.arange(12).reshape(2, 2, 3).transpose(2, 0, 1)
+    assert out["twice"][0] == (2 * planes).reshape(-1).tolist()
+    assert out["twice"][1] == [18] * 12
+    assert out["twice"][2] == [2] * 4 + [4] * 4 + [6] * 4
+    assert out["twice"][3:] == [None] * 3
+    assert "mode -1" in out["error"][3]
+    assert "holds 5 bytes" in out["error"][4]
+
+
+def test_a_row_must_be_good_in_every_column() -> None:
+    columns = table([*rows(3), None])
+    columns["bias"] = pa.array([[1.0] * 4, [2.0], [3.0] * 4, None])
+    out = score(columns, feeds=(FLAT, Feed("bias", 2, "array", (4,))))
+    assert out["sum"] == [6 + 4, None, 38 + 12, None]
+    assert out["error"][1] == "bias: has the shape 1, not 4"
+    assert out["error"][3] == "data: is null, or holds a null; bias: is null, or holds a null"
