@@ -220,7 +220,7 @@ def _why(error: Exception, size: int) -> str:
     from PIL.Image import DecompressionBombError
 
     if isinstance(error, DecompressionBombError):
-        return f"the header claims more pixels than Pillow opens: {error}"
+        return f"{error}; raise PIL.Image.MAX_IMAGE_PIXELS if the picture is real"
     said = str(error) or type(error).__name__
     if "truncated" in said.lower() or isinstance(error, EOFError):
         return f"the picture is truncated: it ends after {size} bytes ({said})"

@@ -12,6 +12,7 @@ there is, and the centre of the input's size is cut out where that is smaller:
 
 from __future__ import annotations
 
+import math
 import os
 import posixpath
 from collections.abc import Iterable, Sequence
@@ -101,7 +102,8 @@ def read_mean(path: str) -> Floats:
         raise CaffeFormatError("not a mean file (a serialised BlobProto)", path) from error
     values = np.array(blob.data or blob.double_data, np.float32)
     shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
-    if values.size == 0 or values.size != np.prod(shape) or set(shape[:-3]) > {1}:
+    one_picture = len(shape) >= 3 and math.prod(shape[:-3]) == 1
+    if not one_picture or not values.size or values.size != math.prod(shape):
         raise CaffeFormatError(
             f"not the mean of one kind of picture: {values.size} values of shape {shape}", path
         )

@@ -150,7 +150,7 @@ class Recipe:
     def _say_resize(self) -> str:
         if self.resize is None:
             return "keep the picture's size"
-        return f"resize to {_by(self.resize)} (bilinear, aspect ratio not kept)"
+        return f"resize to {_by(self.resize)} (height x width; bilinear, aspect ratio not kept)"
 
     def _say_crop(self) -> str:
         if self.crop is None or self.crop == self.resize:
