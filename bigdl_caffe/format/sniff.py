@@ -33,3 +33,8 @@ def foreign_magic(head: bytes) -> str | None:
 def foreign_kind(raw: bytes) -> str | None:
     """Return what ``raw`` is if it cannot be prototxt, as words that follow "this is"."""
     return foreign_magic(raw[:256]) or ("a binary file" if b"\0" in raw else None)
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Return whether ``head``, the first bytes of a file, reads as text."""
+    return bool(head) and not re.search(rb"[^\t\n\v\f\r -~\x80-\xff]", head)

@@ -1,0 +1,176 @@
+"""Binary weight files: read through a map, written as a stream."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import IO, Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from bigdl_caffe.errors import CaffeError, CaffeFormatError
+from bigdl_caffe.format import paths
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.bytesource import FileBytes
+from bigdl_caffe.format.walk import LENGTH, Wire
+from bigdl_caffe.format.wire import CaffemodelIndex, LayerIndex, index_caffemodel
+
+
+class Caffemodel:
+    """An open caffemodel; see `source.WeightSource`.
+
+    Parameters
+    ----------
+    path : path or URI
+        A remote file is copied to a temporary one, which `close` removes.
+
+    Attributes
+    ----------
+    file : str
+        ``path``.
+    index : CaffemodelIndex
+        Its layers and blobs.
+    """
+
+    def __init__(self, path: paths.PathLike) -> None:
+        self.file = str(path)
+        with ExitStack() as stack:
+            local = stack.enter_context(paths.local_copy(path))
+            opened = stack.enter_context(local.open("rb"))
+            source = FileBytes(opened.fileno(), self.file)
+            self.index: CaffemodelIndex = index_caffemodel(
+                _map(opened, self.file), self.file, source
+            )
+            self._open = stack.pop_all()
+
+    @property
+    def layers(self) -> tuple[LayerIndex, ...]:
+        """The layers in the file's order."""
+        return self.index.layers
+
+    def close(self) -> None:
+        """Close the file."""
+        self._open.close()
+
+    def __enter__(self) -> Caffemodel:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def read_definition(path: paths.PathLike) -> pb.NetParameter:
+    """Return the net inside the caffemodel at ``path`` without its blobs.
+
+    Raises
+    ------
+    CaffeFormatError
+        As `Caffemodel` does.
+    """
+    with paths.local_copy(path) as local, local.open("rb") as opened:
+        data = _map(opened, str(path))
+        index_caffemodel(data, str(path))
+        wire = Wire(memoryview(data), str(path))
+        try:
+            return pb.NetParameter.FromString(b"".join(_without(wire, 0, len(data), ())))
+        except DecodeError as error:
+            raise CaffeFormatError(f"the net's definition is damaged: {error}", str(path)) from None
+
+
+def write_caffemodel(
+    path: paths.PathLike, net: pb.NetParameter, blobs: Mapping[str, Sequence[NDArray[np.float32]]]
+) -> None:
+    """Write ``net`` with ``blobs`` as a caffemodel that Caffe reads: whole or not at all.
+
+    Parameters
+    ----------
+    path : path or URI
+        Replaced if it is there.
+    net : NetParameter
+        In V2 terms; blobs and unknown fields in it are left out.
+    blobs : mapping of str to arrays
+        Layer name → its blobs in Caffe's order, float32. One at a time is in memory twice,
+        and only if it is not contiguous.
+
+    Raises
+    ------
+    CaffeError
+        For blobs of a layer that ``net`` lacks, a net in V1 terms, and a layer of 2 GiB
+        or more, which protobuf cannot hold.
+    """
+    strangers = blobs.keys() - {layer.name for layer in net.layer}
+    if strangers or net.layers:
+        what = f"blobs of {sorted(strangers)}, which" if strangers else "V1 layers, which"
+        raise CaffeError(f"cannot write {path}: there are {what} the V2 net does not have")
+    shell = pb.NetParameter()
+    shell.CopyFrom(net)
+    del shell.layer[:], shell.unknown_field[:]
+    with paths.atomic_write(path) as out:
+        out.write(shell.SerializeToString())
+        for layer in net.layer:
+            _write_layer(out, layer, blobs.get(layer.name, ()))
+
+
+def _write_layer(
+    out: IO[bytes], layer: pb.LayerParameter, blobs: Sequence[NDArray[np.float32]]
+) -> None:
+    shell = pb.LayerParameter()
+    shell.CopyFrom(layer)
+    del shell.blobs[:], shell.unknown_field[:]
+    header = shell.SerializeToString()
+    heads = [_blob_head(blob) for blob in blobs]
+    size = len(header) + sum(len(h) + b.size * 4 for h, b in zip(heads, blobs, strict=True))
+    if size >= 1 << 31:
+        raise CaffeError(
+            f"layer '{layer.name}' takes {size} bytes; a caffemodel holds 2 GiB a layer"
+        )
+    out.write(_tag(pb.NetParameter.LAYER_FIELD_NUMBER) + _varint(size) + header)
+    for head, blob in zip(heads, blobs, strict=True):
+        out.write(head)
+        out.write(np.ascontiguousarray(blob, "<f4").data)
+
+
+def _blob_head(blob: NDArray[np.float32]) -> bytes:
+    """Return all of a blob's field in its layer but the numbers, which follow."""
+    shape = pb.BlobProto(shape=pb.BlobShape(dim=blob.shape)).SerializeToString()
+    data = _tag(pb.BlobProto.DATA_FIELD_NUMBER) + _varint(blob.size * 4)
+    inside = len(shape) + len(data) + blob.size * 4
+    return _tag(pb.LayerParameter.BLOBS_FIELD_NUMBER) + _varint(inside) + shape + data
+
+
+def _tag(number: int) -> bytes:
+    return _varint(number << 3 | LENGTH)
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _map(opened: IO[bytes], file: str) -> Any:
+    """Return the map of a file; an empty one cannot be mapped, and holds no net."""
+    try:
+        return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:
+        raise CaffeFormatError("the file is empty: fetch or save it again", file, 0) from None
+
+
+_BLOBS = {(100,): 7, (2,): 6, (2, 1): 50}
+"""Numbers of the fields that lead to a layer → the number of its blobs."""
+
+
+def _without(wire: Wire, start: int, end: int, path: tuple[int, ...]) -> Iterator[bytes]:
+    """Yield the bytes of a message in pieces, without the blobs of its layers."""
+    for f in wire.fields(start, end):
+        inner = (*path, f.number)
+        if f.wire == LENGTH and inner in _BLOBS:
+            body = b"".join(_without(wire, f.start, f.end, inner))
+            yield _tag(f.number) + _varint(len(body)) + body
+        elif _BLOBS.get(path) != f.number:
+            yield bytes(wire.data[f.at : f.end])

@@ -1,0 +1,127 @@
+"""Weights in HDF5 (``.caffemodel.h5``), as Caffe's Net::ToHDF5 writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bigdl_caffe.errors import CaffeError, CaffeFormatError
+from bigdl_caffe.format import blob as rules
+from bigdl_caffe.format import paths
+
+
+@dataclass(frozen=True)
+class Hdf5Blob:
+    """A blob of an HDF5 file; see `source.BlobRef`."""
+
+    shape: tuple[int, ...]
+    count: int
+    dataset: Any
+    file: str
+    legacy: bool = False
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Return whether Caffe would copy it into a blob of ``shape``."""
+        return rules.fits(self.shape, self.legacy, self.count, shape)
+
+    def copy_to(self, out: NDArray[np.float32]) -> None:
+        """Write the numbers into ``out``: float32, 1-D, contiguous, ``count`` long."""
+        if self.count == 0:
+            return
+        try:
+            self.dataset.read_direct(out.reshape(self.shape))
+        except (OSError, TypeError) as error:
+            raise CaffeFormatError(f"{self.dataset.name}: {error}", self.file) from None
+
+
+@dataclass(frozen=True)
+class Hdf5Layer:
+    """The blobs of one layer; see `source.LayerBlobs`. HDF5 files hold no layer types."""
+
+    name: str
+    blobs: tuple[Hdf5Blob, ...]
+    type: str = ""
+
+
+class Hdf5Weights:
+    """An open ``.caffemodel.h5``; see `source.WeightSource`. Layers come by name.
+
+    Parameters
+    ----------
+    path : path or URI
+        A remote file is copied to a temporary one, which `close` removes.
+
+    Raises
+    ------
+    CaffeError
+        Where h5py is not installed.
+    CaffeFormatError
+        For a file that is damaged, or not made by Caffe.
+    """
+
+    def __init__(self, path: paths.PathLike) -> None:
+        h5py = _h5py(path)
+        self.file = str(path)
+        with ExitStack() as stack:
+            local = stack.enter_context(paths.local_copy(path))
+            try:
+                opened = stack.enter_context(h5py.File(local, "r"))
+                data = opened.get("data")
+                if not isinstance(data, h5py.Group):
+                    names = ", ".join(opened) or "nothing"
+                    raise CaffeFormatError(
+                        f"weights have a group 'data', this file has {names}: is it a solverstate, "
+                        "or of another framework?",
+                        self.file,
+                    )
+                self.layers = tuple(_layers(h5py, data, "", self.file))
+            except (OSError, RuntimeError, KeyError) as error:
+                raise CaffeFormatError(f"this HDF5 file is damaged: {error}", self.file) from None
+            self._open = stack.pop_all()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._open.close()
+
+    def __enter__(self) -> Hdf5Weights:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _h5py(path: paths.PathLike) -> Any:
+    try:
+        import h5py
+    except ImportError:
+        raise CaffeError(
+            f"reading {path}, an HDF5 file, needs h5py: pip install bigdl-caffe[hdf5]"
+        ) from None
+    return h5py
+
+
+def _layers(h5py: Any, group: Any, name: str, file: str) -> Iterator[Hdf5Layer]:
+    """Yield the layer that ``group`` is and those in it: a "/" in a layer's name nests groups."""
+    datasets = {key: item for key, item in group.items() if isinstance(item, h5py.Dataset)}
+    if name and (datasets or not len(group)):
+        blobs = [_blob(datasets[key], file) for key in sorted(datasets, key=_number)]
+        yield Hdf5Layer(name, tuple(blobs))
+    for key, item in group.items():
+        if isinstance(item, h5py.Group):
+            yield from _layers(h5py, item, f"{name}/{key}" if name else key, file)
+
+
+def _number(key: str) -> int:
+    if not key.isdecimal():
+        raise KeyError(f"a layer's blobs are numbered, but one is called '{key}'")
+    return int(key)
+
+
+def _blob(dataset: Any, file: str) -> Hdf5Blob:
+    shape = tuple(int(n) for n in dataset.shape)
+    return Hdf5Blob(shape, int(dataset.size), dataset, file)
