@@ -1,0 +1,1 @@
+"""Messages in, an immutable net out. No torch here."""

@@ -7,8 +7,7 @@ write makes a new value (see `bigdl_caffe.graph.ir`), and every read says which 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bigdl_caffe.errors import NetError
@@ -25,7 +24,9 @@ def layer_defs(layers: Sequence[pb.LayerParameter]) -> tuple[LayerDef, ...]:
 
 
 def name_values(
-    layers: Sequence[LayerDef], shares_data: Callable[[LayerDef], bool]
+    layers: Sequence[LayerDef],
+    shares_data: Callable[[LayerDef], bool],
+    left_out: Mapping[str, str] | None = None,
 ) -> tuple[LayerDef, ...]:
     """Return ``layers`` with their ``reads`` and ``writes`` filled in.
 
@@ -35,6 +36,8 @@ def name_values(
         In execution order.
     shares_data : callable
         Whether a layer's tops are its bottom's memory (Reshape, Flatten, Split).
+    left_out : mapping of str to str, optional
+        Blob → the layer that would make it in another phase, for the error's words.
 
     Returns
     -------
@@ -47,7 +50,7 @@ def name_values(
     NetError
         For all bottoms that no layer made and all tops made twice.
     """
-    naming = _Naming(shares_data)
+    naming = _Naming(shares_data, left_out or {})
     for layer in layers:
         naming.add(layer)
     if naming.problems:
@@ -56,8 +59,11 @@ def name_values(
 
 
 class _Naming:
-    def __init__(self, shares_data: Callable[[LayerDef], bool]) -> None:
+    def __init__(
+        self, shares_data: Callable[[LayerDef], bool], left_out: Mapping[str, str]
+    ) -> None:
         self.shares_data = shares_data
+        self.left_out = left_out
         self.out: list[LayerDef] = []
         self.versions: dict[str, int] = {}
         self.makers: dict[str, str] = {}
@@ -80,12 +86,18 @@ class _Naming:
 
     def _read(self, layer: LayerDef, blob: str) -> str:
         if blob not in self.versions:
-            self.problems.append(
-                f"{layer} reads blob '{blob}', which no layer before it makes; blobs there are: "
-                f"{', '.join(list(self.versions)[-6:]) or 'none'}"
-            )
+            self.problems.append(self._unknown(layer, blob))
             return blob
         return f"{blob}~{self.versions[blob]}"
+
+    def _unknown(self, layer: LayerDef, blob: str) -> str:
+        said = f"{layer} reads blob '{blob}', which no layer before it makes; "
+        if blob in self.left_out:
+            return said + (
+                f"layer '{self.left_out[blob]}' would, but its include and exclude rules leave it "
+                "out: load the phase, level or stages it is for, or put an Input layer in its place"
+            )
+        return said + f"the last blobs there are: {', '.join(list(self.versions)[-6:]) or 'none'}"
 
     def _write(self, layer: LayerDef, blob: str, in_place: bool) -> str:
         if blob in self.versions and not in_place:
@@ -126,12 +138,3 @@ class _Naming:
             )
             for layer in self.out
         )
-
-
-def readers(layers: Sequence[LayerDef]) -> dict[str, list[tuple[LayerDef, int]]]:
-    """Return value → the layers that read it and at which bottom."""
-    out: dict[str, list[tuple[LayerDef, int]]] = defaultdict(list)
-    for layer in layers:
-        for i, value in enumerate(layer.reads):
-            out[value].append((layer, i))
-    return out

@@ -26,7 +26,7 @@ class State:
     stages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.phase not in pb.Phase.keys():
+        if self.phase not in ("TRAIN", "TEST"):
             raise NetError(f"phase is '{self.phase}': it must be 'TRAIN' or 'TEST'")
 
 

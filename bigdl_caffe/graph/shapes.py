@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from bigdl_caffe.errors import CaffeError, ShapeError
@@ -41,33 +41,37 @@ def infer(
     """
     shapes: dict[str, Shape] = {}
     problems: list[str] = []
+    read = {value for layer in layers for value in layer.reads}
     for layer, rule in zip(layers, rules, strict=True):
         if any(value not in shapes for value in layer.reads):
             continue
         try:
-            tops = _tops(layer, rule, [shapes[v] for v in layer.reads], given)
+            shapes.update(_given(layer, given, read) or _inferred(layer, rule, shapes, given))
         except CaffeError as error:
             problems.extend(f"{layer}: {problem}" for problem in error.problems)
-            continue
-        shapes.update(zip(layer.writes, tops, strict=True))
     if problems:
         raise ShapeError(*problems)
     return shapes
 
 
-def _tops(
-    layer: LayerDef, rule: ShapeRule, bottoms: list[Shape], given: Mapping[str, Shape]
-) -> list[Shape]:
-    if not bottoms and all(blob in given for blob in layer.tops):
-        return [tuple(given[blob]) for blob in layer.tops]
+def _given(layer: LayerDef, given: Mapping[str, Shape], read: Collection[str]) -> dict[str, Shape]:
+    """Return the shapes of an input layer's tops when the caller gave all that matter."""
+    if layer.bottoms or any(blob in read and blob not in given for blob in layer.tops):
+        return {}
+    return {blob: tuple(given[blob]) for blob in layer.tops if blob in given}
+
+
+def _inferred(
+    layer: LayerDef, rule: ShapeRule, shapes: Mapping[str, Shape], given: Mapping[str, Shape]
+) -> dict[str, Shape]:
+    bottoms = [shapes[value] for value in layer.reads]
     tops = [tuple(shape) for shape in rule.top_shapes(bottoms)]
     if not bottoms:
-        return [tuple(given.get(b, s)) for b, s in zip(layer.tops, tops, strict=True)]
-    empty = [(b, s) for b, s in zip(layer.tops, tops, strict=True) if any(d < 1 for d in s)]
-    if empty:
-        blob, shape = empty[0]
-        raise ShapeError(
-            f"its top '{blob}' would have shape {shape}, from bottoms {bottoms}: "
-            "the input is too small for it; give a larger one by input_shapes"
-        )
-    return tops
+        tops = [tuple(given.get(b, s)) for b, s in zip(layer.tops, tops, strict=True)]
+    for blob, shape in zip(layer.tops, tops, strict=True):
+        if any(size < 1 for size in shape):
+            raise ShapeError(
+                f"its top '{blob}' would have shape {shape}, from bottoms {bottoms}: "
+                "the input is too small for it; give a larger one by input_shapes"
+            )
+    return dict(zip(layer.writes, tops, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bigdl_caffe.layers import (
     activation,
+    alias,
     convolution,
     dense,
     elementwise,
@@ -16,6 +17,7 @@ from bigdl_caffe.layers import (
 
 __all__ = [
     "activation",
+    "alias",
     "convolution",
     "dense",
     "elementwise",

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
+from bigdl_caffe.errors import NetError, ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 
@@ -113,6 +113,8 @@ class Layer:
     role: ClassVar[Role] = Role.COMPUTE
     bottoms: ClassVar[Arity] = exactly(1)
     tops: ClassVar[Arity] = exactly(1)
+    label_bottoms: ClassVar[frozenset[int]] = frozenset({1})
+    """For losses and metrics: the bottoms that are labels, of no use to scoring."""
     in_place: ClassVar[bool] = True
     """Whether Caffe lets this type write its top over its bottom."""
     shares_data: ClassVar[bool] = False
@@ -121,6 +123,12 @@ class Layer:
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         self.spec = spec
         self.phase = phase
+        both = set(spec.bottoms) & set(spec.tops)
+        if both and not self.in_place:
+            raise NetError(
+                f"'{both.pop()}' is both bottom and top, and {self.spec.type} cannot work in "
+                f"place: give the top a name of its own"
+            )
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return the tops' shapes. Default: each top has the first bottom's shape."""

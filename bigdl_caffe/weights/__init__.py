@@ -1,0 +1,1 @@
+"""Weights: where they come from, and the one table that holds them."""

@@ -1,0 +1,78 @@
+"""A model as one Arrow file: weights as columns, the net in the schema's metadata.
+
+What Spark broadcasts, and what opens again in milliseconds. The layout is told in
+docs/arrow-layout.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from bigdl_caffe.errors import CaffeFormatError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.prototxt import format_message, parse
+from bigdl_caffe.layers.assemble import Options
+from bigdl_caffe.weights.slots import Slot, owned_shapes
+from bigdl_caffe.weights.table import WeightTable
+
+VERSION = "1"
+PREFIX = "bigdl_caffe."
+
+
+def describe(definition: pb.NetParameter, options: Options) -> dict[str, str]:
+    """Return the metadata of a net: its layout version, definition and options."""
+    chosen: dict[str, Any] = {
+        "phase": options.phase,
+        "stages": options.stages,
+        "level": options.level,
+        "outputs": options.outputs,
+        "input_shapes": dict(options.input_shapes),
+    }
+    return {
+        PREFIX + "version": VERSION,
+        PREFIX + "definition": format_message(definition),
+        PREFIX + "options": json.dumps(chosen, sort_keys=True),
+    }
+
+
+def read_description(metadata: dict[str, str], path: str) -> tuple[pb.NetParameter, Options]:
+    """Return the definition and options that `describe` wrote.
+
+    Raises
+    ------
+    CaffeFormatError
+        When the metadata is not ours, or of a version this package does not know.
+    """
+    version = metadata.get(PREFIX + "version")
+    if version != VERSION:
+        found = "none" if version is None else f"'{version}'"
+        raise CaffeFormatError(
+            f"the Arrow schema's {PREFIX}version is {found}, not '{VERSION}': "
+            "the file is not a model of this package, or of another version of it",
+            path,
+        )
+    definition = parse(metadata[PREFIX + "definition"], pb.NetParameter, path)
+    chosen = json.loads(metadata[PREFIX + "options"])
+    options = Options(
+        phase=chosen["phase"],
+        stages=tuple(chosen["stages"]),
+        level=chosen["level"],
+        outputs=None if chosen["outputs"] is None else tuple(chosen["outputs"]),
+        input_shapes={blob: tuple(shape) for blob, shape in chosen["input_shapes"].items()},
+    )
+    return definition, options
+
+
+def check_blobs(slots: Sequence[Slot], table: WeightTable, path: str) -> None:
+    """Raise `CaffeFormatError` unless ``table`` has every blob of ``slots`` in its shape."""
+    shapes = {key: blob.shape for key, blob in table.blobs.items()}
+    wrong = {key: shape for key, shape in owned_shapes(slots).items() if shapes.get(key) != shape}
+    if wrong:
+        key, shape = next(iter(wrong.items()))
+        raise CaffeFormatError(
+            f"{len(wrong)} blobs of the net are not in the file in their shape, the first is "
+            f"'{key}' {shape}: the file is damaged; write it again with Model.write_bundle",
+            path,
+        )

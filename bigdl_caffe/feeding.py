@@ -1,0 +1,136 @@
+"""What goes into a net and comes out: checks, names, batches. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bigdl_caffe.errors import CaffeError, ShapeError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.ir import Net
+from bigdl_caffe.graph.slice import ancestors
+
+Array = np.ndarray[Any, Any]
+
+
+def check_feed(feed: Mapping[str, Array], net: Net, fetch: Sequence[str]) -> dict[str, Array]:
+    """Return ``feed`` as contiguous float32, only what ``fetch`` needs.
+
+    Raises
+    ------
+    CaffeError
+        For names that are not inputs, and inputs that are needed and not there.
+    ShapeError
+        For arrays of another rank than the input's.
+    """
+    made = {v for layer in ancestors(net.layers, fetch) for v in layer.writes}
+    needed = [blob for blob in net.inputs if blob in made]
+    known = ", ".join(f"'{blob}' {shape}" for blob, shape in net.inputs.items())
+    problems = [
+        f"'{b}' is not an input of this net: feed {known}" for b in feed if b not in net.inputs
+    ]
+    problems += [f"input '{b}' is not fed: feed {known}" for b in needed if b not in feed]
+    if problems:
+        raise CaffeError(*problems)
+    arrays = {b: np.ascontiguousarray(feed[b], np.float32) for b in needed}
+    wrong = [
+        f"input '{b}' has shape {a.shape}, the net wants {net.inputs[b]}: give the same number "
+        f"of axes, the batch first"
+        for b, a in arrays.items()
+        if a.ndim != len(net.inputs[b])
+    ]
+    if wrong:
+        raise ShapeError(*wrong)
+    return {b: a if a.flags.writeable else a.copy() for b, a in arrays.items()}
+
+
+def name_arrays(x: Array | Sequence[Array], net: Net) -> dict[str, Array]:
+    """Return positional arrays by input name.
+
+    Raises
+    ------
+    CaffeError
+        When there are not as many as inputs.
+    """
+    arrays = list(x) if isinstance(x, (list, tuple)) and len(net.inputs) > 1 else [x]
+    if len(arrays) != len(net.inputs):
+        raise CaffeError(
+            f"{len(arrays)} arrays given for {len(net.inputs)} inputs "
+            f"({', '.join(net.inputs)}): give one for each, in this order"
+        )
+    return {blob: np.asarray(a) for blob, a in zip(net.inputs, arrays, strict=True)}
+
+
+def in_batches(
+    run: Callable[[Mapping[str, Array], Sequence[str]], dict[str, Array]],
+    feed: Mapping[str, Array],
+    fetch: Sequence[str],
+    batch_size: int,
+    row_wise: bool,
+) -> dict[str, Array]:
+    """Return ``run`` over all rows of ``feed``, ``batch_size`` rows at a time.
+
+    The last batch may be short. A net whose outputs are not row by row is run one row
+    at a time; its outputs are joined along the batch where that is 1, else stacked.
+    """
+    if batch_size < 1:
+        raise CaffeError(f"batch_size is {batch_size}: it must be 1 or more")
+    lengths = {blob: len(array) for blob, array in feed.items()}
+    rows = max(lengths.values(), default=0)
+    if any(n != rows for n in lengths.values()):
+        raise ShapeError(f"inputs have different numbers of rows: {lengths}")
+    if rows == 0:
+        raise ShapeError("the data has no rows: there is nothing to predict")
+    step = batch_size if row_wise else 1
+    parts = [
+        run({b: a[i : i + step] for b, a in feed.items()}, fetch) for i in range(0, rows, step)
+    ]
+    join = _concatenate if row_wise else _join_rows
+    return {blob: join([part[blob] for part in parts]) for blob in fetch}
+
+
+def _concatenate(parts: Sequence[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _join_rows(parts: Sequence[Array]) -> Array:
+    if len({part.shape for part in parts}) > 1:
+        raise ShapeError(
+            f"rows give outputs of different shapes ({parts[0].shape}, ...): "
+            "call run() for each row, or score a DataFrame"
+        )
+    return np.concatenate(parts) if parts[0].shape[:1] == (1,) else np.stack(parts)
+
+
+def is_spark(data: Any) -> bool:
+    """Return whether ``data`` is a Spark DataFrame or RDD, without importing Spark."""
+    return hasattr(data, "mapInArrow") or hasattr(data, "mapPartitions")
+
+
+def image_input(net: Net) -> tuple[str, tuple[int, int, int]]:
+    """Return the one input that pictures can go to, and its (C, H, W).
+
+    Raises
+    ------
+    CaffeError
+        When there is none, or more than one.
+    """
+    images = {blob: s[1:] for blob, s in net.inputs.items() if len(s) == 4 and s[1] in (1, 3)}
+    if len(images) != 1:
+        raise CaffeError(
+            f"pictures need exactly one input of shape (N, 1 or 3, H, W); the net has "
+            f"{ {b: tuple(s) for b, s in net.inputs.items()} }"
+        )
+    ((blob, (c, h, w)),) = images.items()
+    return blob, (c, h, w)
+
+
+def transform_param(net: Net, blob: str) -> pb.TransformationParameter | None:
+    """Return the transform_param of the layer that makes input ``blob``, if it has one."""
+    for layer in net.layers:
+        if blob in layer.tops and layer.param.HasField("transform_param"):
+            found: pb.TransformationParameter = layer.param.transform_param
+            return found
+    return None

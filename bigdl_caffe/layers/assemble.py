@@ -1,0 +1,129 @@
+"""A definition to the net it means: the graph passes, told what each layer type is for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph import names, phase, shapes, slice
+from bigdl_caffe.graph.ir import LayerDef, Net, Shape
+from bigdl_caffe.layers.instantiate import instantiate
+from bigdl_caffe.layers.registry import Layer, Registry, Role
+
+DROPPED_FOR_SCORING = {Role.LOSS, Role.METRIC, Role.SINK}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which net a definition means; see `bigdl_caffe.Model.load_caffe_model`."""
+
+    phase: str = "TEST"
+    stages: tuple[str, ...] = ()
+    level: int = 0
+    outputs: tuple[str, ...] | None = None
+    input_shapes: Mapping[str, Shape] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A net and the layer object behind each of its layers."""
+
+    net: Net
+    layers: tuple[Layer, ...]
+
+
+def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> Assembled:
+    """Return the net that ``options`` choose from a V2 ``definition``, with its shapes.
+
+    Raises
+    ------
+    CaffeError
+        One for each pass, with all problems that pass found.
+    """
+    state = phase.State(options.phase, options.level, options.stages)
+    kinds = _Kinds(types)
+    specs = names.layer_defs(phase.filter_layers(definition.layer, state))
+    left_out = {top: layer.name for layer in definition.layer for top in layer.top}
+    specs = names.name_values(_with_input(specs, kinds), kinds.shares_data, left_out)
+    specs = _wanted(specs, options, kinds)
+    layers = instantiate(specs, types, options.phase)
+    inputs, outputs = _ends(specs, options, kinds)
+    _check_given(options.input_shapes, inputs)
+    sizes = shapes.infer(specs, layers, options.input_shapes)
+    feeds = {blob: sizes[blob] for blob in inputs}
+    net = Net(definition.name, specs, feeds, outputs, options.phase, definition, sizes)
+    return Assembled(net, layers)
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """What the passes ask of layer types; unknown types are plain layers until built."""
+
+    types: Registry
+
+    def of(self, spec: LayerDef) -> type[Layer]:
+        return self.types.get(spec.type, Layer)
+
+    def shares_data(self, spec: LayerDef) -> bool:
+        return self.of(spec).shares_data
+
+    def is_input(self, spec: LayerDef) -> bool:
+        return self.of(spec).role is Role.INPUT
+
+    def is_dropped(self, spec: LayerDef) -> bool:
+        return self.of(spec).role in DROPPED_FOR_SCORING
+
+    def is_label(self, spec: LayerDef, bottom: int) -> bool:
+        kind = self.of(spec)
+        return kind.role is Role.SINK or bottom in kind.label_bottoms
+
+
+def _with_input(specs: Sequence[LayerDef], kinds: _Kinds) -> Sequence[LayerDef]:
+    """Return ``specs`` with an input for a first layer that has none, as BigDL's saver writes."""
+    if not specs or specs[0].bottoms or any(not spec.bottoms for spec in specs[1:]):
+        return specs
+    first = specs[0]
+    if kinds.is_input(first) or 0 in kinds.of(first).bottoms:
+        return specs
+    feed = LayerDef("data", "Input", (), ("data",), pb.LayerParameter(name="data", type="Input"))
+    fed = LayerDef(first.name, first.type, ("data",), first.tops, first.param)
+    return (feed, fed, *specs[1:])
+
+
+def _wanted(specs: tuple[LayerDef, ...], options: Options, kinds: _Kinds) -> tuple[LayerDef, ...]:
+    if options.outputs is not None:
+        slice.check_blobs(options.outputs, specs)
+        return slice.ancestors(specs, options.outputs)
+    if options.phase == "TRAIN":
+        return specs
+    return slice.without(specs, kinds.is_dropped, kinds.is_label, kinds.is_input)
+
+
+def _ends(
+    specs: Sequence[LayerDef], options: Options, kinds: _Kinds
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the blobs the caller feeds and those the net gives back.
+
+    What an input layer makes and nothing reads is neither, unless there is nothing else.
+    """
+    fed = [blob for spec in specs if kinds.is_input(spec) for blob in spec.tops]
+    outputs = options.outputs or slice.dangling(specs)
+    useless = set(fed) & set(slice.dangling(specs)) - set(options.outputs or ())
+    if useless >= set(outputs):
+        return tuple(dict.fromkeys(fed)), outputs
+    inputs = tuple(dict.fromkeys(blob for blob in fed if blob not in useless))
+    return inputs, tuple(blob for blob in outputs if blob not in useless)
+
+
+def _check_given(given: Mapping[str, Shape], inputs: Collection[str]) -> None:
+    wrong = [blob for blob in given if blob not in inputs]
+    if wrong:
+        raise CaffeError(
+            *(
+                f"input_shapes names '{blob}', which is not an input of this net; "
+                f"its inputs are: {', '.join(inputs)}"
+                for blob in wrong
+            )
+        )

@@ -1,0 +1,431 @@
+"""`Model`: a Caffe net with its weights, as people use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bigdl_caffe import bundle, feeding
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format.paths import atomic_write
+from bigdl_caffe.graph.ir import Net, Shape
+from bigdl_caffe.graph.shapes import infer
+from bigdl_caffe.graph.slice import check_blobs
+from bigdl_caffe.graph.summary import Cost, summarise
+from bigdl_caffe.layers.assemble import Assembled, Options, assemble
+from bigdl_caffe.layers.registry import Layer, count, registry
+from bigdl_caffe.nn.net import CaffeNet
+from bigdl_caffe.weights.install import build_module
+from bigdl_caffe.weights.match import LoadReport
+from bigdl_caffe.weights.slots import Slot, plan_slots
+from bigdl_caffe.weights.table import WeightTable, open_table
+
+if TYPE_CHECKING:
+    from pyspark import RDD
+    from pyspark.sql import DataFrame
+
+    from bigdl_caffe.image.transform import Recipe
+
+Array = np.ndarray[Any, Any]
+
+
+class Model:
+    """A Caffe net and its weights.
+
+    Make one with `load_caffe_model` (from Caffe's files) or `open_bundle` (from one
+    Arrow file); the constructor is for them.
+
+    Attributes
+    ----------
+    load_report : LoadReport
+        Which layers took weights from the file, which the file lacked, and what in
+        the file no layer used.
+    converters : dict of str to type
+        The caller's own layer types, by Caffe type name.
+    """
+
+    def __init__(
+        self,
+        assembled: Assembled,
+        slots: Sequence[Slot],
+        table: WeightTable,
+        options: Options,
+        converters: Mapping[str, type[Layer]],
+        load_report: LoadReport,
+        source: str = "",
+    ) -> None:
+        self._assembled = assembled
+        self._slots = slots
+        self._table = table
+        self._options = options
+        self._checked: dict[tuple[tuple[str, Shape], ...], dict[str, Shape]] = {}
+        self.converters = dict(converters)
+        self.load_report = load_report
+        self.source = source
+
+    # -- making one ------------------------------------------------------------------
+
+    @staticmethod
+    def load_caffe_model(
+        prototxt: str | Path,
+        caffemodel: str | Path | None,
+        *,
+        phase: str = "TEST",
+        stages: Sequence[str] = (),
+        level: int = 0,
+        outputs: Sequence[str] | None = None,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
+        converters: Mapping[str, type[Layer]] | None = None,
+        strict: bool = True,
+    ) -> Model:
+        """Load a Caffe net and its weights. The call BigDL has under this name.
+
+        Parameters
+        ----------
+        prototxt : str or Path
+            The net's definition: path or URI; V0, V1 or V2.
+        caffemodel : str or Path or None
+            The weights: binary of any version, or HDF5. None builds the net from its
+            fillers.
+        phase : {"TEST", "TRAIN"}
+            Which include and exclude rules hold, and how BatchNorm, Dropout and the
+            like behave. In TEST, losses and metrics fall away and data layers are inputs.
+        stages : sequence of str
+            Stages for ``stage`` and ``not_stage`` rules.
+        level : int
+            Level for ``min_level`` and ``max_level`` rules.
+        outputs : sequence of str, optional
+            Blobs to stop at: only what they need is built. By default the blobs that
+            nothing consumes.
+        input_shapes : mapping of str to shape, optional
+            Shapes (N, C, H, W) of input blobs that the definition leaves open, or that
+            you want otherwise.
+        converters : mapping of str to Layer subclass, optional
+            Your own layer types by Caffe type name; they may override built-ins.
+        strict : bool
+            Whether a layer that the file has no weights for is an error. Otherwise it
+            starts from its filler, and a warning says so.
+
+        Raises
+        ------
+        ParseError
+            For a prototxt that no Caffe accepts; with file, line and column.
+        CaffeFormatError
+            For damaged weight files; with the byte offset.
+        UnsupportedLayerError, NetError, ShapeError, WeightMismatchError
+            With every problem of that kind at once.
+        """
+        from bigdl_caffe.load import load  # load makes Models, so it imports this module
+
+        options = Options(
+            phase,
+            tuple(stages),
+            level,
+            None if outputs is None else tuple(outputs),
+            {blob: tuple(map(int, shape)) for blob, shape in (input_shapes or {}).items()},
+        )
+        weights = None if caffemodel is None else str(caffemodel)
+        return load(str(prototxt), weights, options, converters or {}, strict)
+
+    @staticmethod
+    def open_bundle(
+        path: str | Path,
+        offset: int = 0,
+        converters: Mapping[str, type[Layer]] | None = None,
+    ) -> Model:
+        """Open a model that `write_bundle` wrote, by mapping it: no weight is read.
+
+        Parameters
+        ----------
+        path : str or Path
+            A local file.
+        offset : int
+            Byte at which the Arrow file begins in it.
+        converters : mapping of str to Layer subclass, optional
+            As given to `load_caffe_model`; classes are not in the file.
+        """
+        table, metadata = open_table(path, offset)
+        definition, options = bundle.read_description(metadata, str(path))
+        assembled = assemble(definition, options, registry(converters))
+        slots = plan_slots(assembled.net, assembled.layers)
+        bundle.check_blobs(slots, table, str(path))
+        model = Model(assembled, slots, table, options, converters or {}, LoadReport(), str(path))
+        model.__dict__["content_hash"] = metadata[bundle.PREFIX + "sha256"]
+        return model
+
+    def write_bundle(self, target: str | Path | BinaryIO) -> str:
+        """Write the model as one Arrow file and return its content hash.
+
+        Parameters
+        ----------
+        target : path, URI or binary file
+            A path appears whole or not at all. The layout is in docs/arrow-layout.md.
+        """
+        metadata = {**self._metadata, bundle.PREFIX + "sha256": self.content_hash}
+        if isinstance(target, (str, Path)):
+            with atomic_write(str(target)) as sink:
+                self._table.write(sink, metadata)
+        else:
+            self._table.write(target, metadata)
+        return self.content_hash
+
+    @property
+    def _metadata(self) -> dict[str, str]:
+        return bundle.describe(self.net.definition, self._options)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the definition, the options and every weight, when first asked for."""
+        return self._table.content_hash(self._metadata)
+
+    # -- looking at it ---------------------------------------------------------------
+
+    @property
+    def net(self) -> Net:
+        """The immutable net."""
+        return self._assembled.net
+
+    @property
+    def inputs(self) -> Mapping[str, Shape]:
+        """Input blobs and their declared shapes (N, ...)."""
+        return MappingProxyType(dict(self.net.inputs))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Output blobs, sorted as pycaffe's ``net.outputs``."""
+        return self.net.outputs
+
+    @property
+    def blob_shapes(self) -> Mapping[str, Shape]:
+        """Shape of every blob at the declared input shapes."""
+        made = (blob for layer in self.net.layers for blob in layer.tops)
+        return MappingProxyType({b: self.net.shapes[b] for b in made if b in self.net.shapes})
+
+    @cached_property
+    def params(self) -> Mapping[str, list[Tensor]]:
+        """Caffe's blobs of each layer, in Caffe's order: pycaffe's ``net.params``.
+
+        The tensors are the model's own: writing to them changes the model.
+        """
+        modules = self.to_torch().layer_modules()
+        out: dict[str, list[Tensor]] = {}
+        for slot in self._slots:
+            module = modules[slot.layer]
+            if module is not None:
+                name = self.net.layers[slot.layer].name
+                out.setdefault(name, []).append(getattr(module, slot.spec.attr))
+        return MappingProxyType(out)
+
+    def summary(self) -> str:
+        """Return a table of the layers with shapes, parameters and multiply-accumulates."""
+        shapes, owned = self.net.shapes, set[str]()
+        params = [0] * len(self.net.layers)
+        for slot in self._slots:
+            if slot.key not in owned:
+                owned.add(slot.key)
+                params[slot.layer] += count(slot.spec.shape)
+        costs = [
+            Cost(n, layer.macs([shapes[v] for v in spec.reads], [shapes[v] for v in spec.writes]))
+            if spec.reads
+            else Cost(n, 0)
+            for n, spec, layer in zip(params, self.net.layers, self._assembled.layers, strict=True)
+        ]
+        return summarise(self.net, costs)
+
+    def __repr__(self) -> str:
+        feeds = ", ".join(f"{blob} {shape}" for blob, shape in self.inputs.items())
+        return f"Model('{self.net.name}': {feeds} -> {', '.join(self.outputs)})"
+
+    # -- running it ------------------------------------------------------------------
+
+    def to_torch(self) -> CaffeNet:
+        """Return the net as a torch module: dict of blob → tensor in, the same out.
+
+        The module is the model's own, made when first asked for: its parameters are the
+        model's weights.
+        """
+        return self._module
+
+    @cached_property
+    def _module(self) -> CaffeNet:
+        return build_module(self._assembled, self._slots, self._table)
+
+    def run(
+        self, feed: Mapping[str, Array], fetch: Sequence[str] | None = None
+    ) -> dict[str, Array]:
+        """Run a forward pass.
+
+        Parameters
+        ----------
+        feed : mapping of str to ndarray
+            The input blobs that ``fetch`` needs. Any float or integer type; computed in
+            float32. Batch and spatial sizes may differ from the declared ones.
+        fetch : sequence of str, optional
+            Blobs to return, inner ones too: only what they need is run. By default the
+            net's outputs. A blob written in place has the value it ends with.
+
+        Returns
+        -------
+        dict of str to ndarray
+            float32, in Caffe's shapes.
+
+        Raises
+        ------
+        ShapeError
+            When a feed's shape does not go through the net.
+        CaffeError
+            For unknown blobs, or inputs that ``fetch`` needs and ``feed`` lacks.
+        """
+        wanted = self._check_fetch(fetch)
+        arrays = feeding.check_feed(feed, self.net, wanted)
+        self._check_shapes({blob: array.shape for blob, array in arrays.items()})
+        with torch.inference_mode(self.net.phase == "TEST"), torch.set_grad_enabled(False):
+            tops = self.to_torch()({k: torch.from_numpy(a) for k, a in arrays.items()}, wanted)
+        return {blob: top.numpy() for blob, top in tops.items()}
+
+    def _check_fetch(self, fetch: Sequence[str] | None) -> tuple[str, ...]:
+        if isinstance(fetch, str):
+            fetch = [fetch]
+        wanted = self.outputs if fetch is None else tuple(fetch)
+        check_blobs(wanted, self.net.layers)
+        return wanted
+
+    def _check_shapes(self, given: Mapping[str, Shape]) -> Mapping[str, Shape]:
+        """Return every value's shape at the ``given`` input shapes, inferred once for each."""
+        if all(self.net.inputs[blob] == shape for blob, shape in given.items()):
+            return self.net.shapes
+        key = tuple(sorted(given.items()))
+        if key not in self._checked:
+            shapes = {**self.net.inputs, **given}
+            self._checked[key] = infer(self.net.layers, self._assembled.layers, shapes)
+        return self._checked[key]
+
+    def row_wise(self, fetch: Sequence[str] | None = None) -> bool:
+        """Return whether each row of ``fetch`` comes from the same row of the inputs.
+
+        A net with a fixed batch in a Reshape, or with one list of detections for the
+        whole batch, has outputs of another length: its rows must be run one at a time.
+        """
+        wanted = self._check_fetch(fetch)
+        try:
+            shapes = [
+                self._check_shapes({b: (n, *s[1:]) for b, s in self.inputs.items()}) for n in (2, 3)
+            ]
+        except CaffeError:
+            return False
+        return all(s[blob][:1] == (n,) for n, s in zip((2, 3), shapes) for blob in wanted)
+
+    def forward(self, x: Array | Sequence[Array]) -> Array | list[Array]:
+        """Run a forward pass as BigDL does: arrays in, arrays out.
+
+        Parameters
+        ----------
+        x : ndarray or sequence of ndarray
+            One array for each input, in the order of `inputs`.
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            One array for each output, in the order of `outputs`; a single output is not
+            in a list.
+        """
+        feed = feeding.name_arrays(x, self.net)
+        tops = list(self.run(feed).values())
+        return tops[0] if len(tops) == 1 else tops
+
+    __call__ = forward
+
+    @overload
+    def predict(
+        self, data: Array, batch_size: int = ..., fetch: Sequence[str] | None = ...
+    ) -> Array: ...
+    @overload
+    def predict(
+        self, data: DataFrame, batch_size: int = ..., fetch: Sequence[str] | None = ..., **how: Any
+    ) -> DataFrame: ...
+    @overload
+    def predict(
+        self, data: RDD[Any], batch_size: int = ..., fetch: Sequence[str] | None = ...
+    ) -> RDD[Any]: ...
+    def predict(
+        self, data: Any, batch_size: int = 32, fetch: Sequence[str] | None = None, **how: Any
+    ) -> Any:
+        """Score many rows.
+
+        Parameters
+        ----------
+        data : ndarray, dict of str to ndarray, Spark DataFrame or RDD of arrays
+            Rows along the first axis; a dict for nets with several inputs. For a
+            DataFrame see `bigdl_caffe.spark.transformer.score_dataframe`: encoded images
+            are decoded and prepared on the executors.
+        batch_size : int
+            Rows a forward pass takes at once.
+        fetch : sequence of str, optional
+            Blobs to return; the net's outputs by default.
+        **how
+            For a DataFrame: ``input_col``, ``feed``, ``recipe``, ``on_error``,
+            ``error_col``.
+
+        Returns
+        -------
+        ndarray, dict of str to ndarray, DataFrame or RDD
+            As the data is. An ndarray for one fetched blob, a dict for several; for a
+            DataFrame, lazily, its own columns, one for each blob, and the error column.
+        """
+        if feeding.is_spark(data):
+            from bigdl_caffe.spark.transformer import score  # Spark only when it is used
+
+            return score(self, data, batch_size=batch_size, fetch=fetch, **how)
+        wanted = self._check_fetch(fetch)
+        feed = data if isinstance(data, Mapping) else feeding.name_arrays(data, self.net)
+        tops = feeding.in_batches(self.run, feed, wanted, batch_size, self.row_wise(wanted))
+        return tops[wanted[0]] if len(wanted) == 1 else tops
+
+    def predict_class(self, data: Any, batch_size: int = 32, **how: Any) -> Any:
+        """Return the 0-based class of each row: the position of its largest output.
+
+        Parameters
+        ----------
+        data, batch_size, **how
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of int64, DataFrame or RDD of int
+            A DataFrame has an integer column "prediction" in place of the blob.
+        """
+        if len(self.outputs) != 1 and "fetch" not in how:
+            raise CaffeError(
+                f"the net has outputs {', '.join(self.outputs)}: say whose classes you want, "
+                "by predict_class(data, fetch=['...'])"
+            )
+        fetch = how.pop("fetch", self.outputs)
+        if feeding.is_spark(data):
+            from bigdl_caffe.spark.transformer import score_classes  # Spark only when it is used
+
+            return score_classes(self, data, batch_size=batch_size, fetch=fetch, **how)
+        scores = self.predict(data, batch_size, fetch)
+        return scores.reshape(len(scores), -1).argmax(1)
+
+    def recipe(self, mean: Any = None, **steps: Any) -> Recipe:
+        """Return how pixels become the net's input, beginning with the prototxt's own words.
+
+        Parameters
+        ----------
+        mean, **steps
+            What to do otherwise; see `bigdl_caffe.image.transform.recipe_for`.
+        """
+        from bigdl_caffe.image.transform import recipe_for  # Pillow only when it is used
+
+        blob, shape = feeding.image_input(self.net)
+        transform = feeding.transform_param(self.net, blob)
+        base = Path(self.source).parent if self.source else None
+        overrides = {**steps, **({} if mean is None else {"mean": mean})}
+        return recipe_for(transform, shape, base, **overrides)

@@ -1,0 +1,118 @@
+"""A net as one torch module: named blobs in, named blobs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from bigdl_caffe.graph.ir import Net
+from bigdl_caffe.graph.slice import ancestors
+
+
+# Names that torch or `CaffeNet` use for themselves, and a layer may have all the same.
+RESERVED = frozenset(dir(nn.Module())) | {"net", "_names", "_plans"}
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Run ``module`` on ``reads``; name its tops ``writes``; then forget ``frees``."""
+
+    module: Callable[..., Tensor | tuple[Tensor, ...]]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    frees: tuple[str, ...]
+
+
+class CaffeNet(nn.Module):
+    """Runs a net's layers in Caffe's order.
+
+    Submodules are called as the layers are, but for what torch forbids: "." becomes
+    "_", "train" becomes "train_", a second layer of the same name gets "~1".
+
+    Parameters
+    ----------
+    net : Net
+        With values named.
+    modules : sequence of (nn.Module or None)
+        One for each layer; None for layers whose tops the caller feeds.
+    """
+
+    def __init__(self, net: Net, modules: Sequence[nn.Module | None]) -> None:
+        super().__init__()
+        self.net = net
+        self._names = submodule_names(net)
+        for name, module in zip(self._names, modules, strict=True):
+            if module is not None:
+                self.add_module(name, module)
+        self._plans: dict[tuple[str, ...], tuple[_Step, ...]] = {}
+
+    def forward(
+        self, feed: Mapping[str, Tensor], fetch: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Run what ``fetch`` needs.
+
+        Parameters
+        ----------
+        feed : mapping of str to Tensor
+            The net's input blobs, each in its own shape (N, ...).
+        fetch : sequence of str, optional
+            Blobs to return; the net's outputs by default.
+
+        Returns
+        -------
+        dict of str to Tensor
+            In the order of ``fetch``.
+        """
+        wanted = tuple(fetch) if fetch is not None else self.net.outputs
+        steps = self._plans.get(wanted)
+        if steps is None:
+            steps = self._plans[wanted] = self._plan(wanted)
+        values = dict(feed)
+        for step in steps:
+            tops = step.module(*[values[v] for v in step.reads])
+            values.update(zip(step.writes, (tops,) if isinstance(tops, Tensor) else tops))
+            for value in step.frees:
+                del values[value]
+        return {blob: values[blob] for blob in wanted}
+
+    def layer_modules(self) -> list[nn.Module | None]:
+        """Return the module of each of the net's layers, None where it is fed."""
+        return [self._modules.get(name) for name in self._names]
+
+    def _plan(self, wanted: tuple[str, ...]) -> tuple[_Step, ...]:
+        """Return the steps to ``wanted``, each value freed behind its last reader."""
+        # Every value is written once, so its writes tell a layer from all others.
+        modules = {
+            layer.writes: module
+            for layer, module in zip(self.net.layers, self.layer_modules(), strict=True)
+        }
+        kept = set(wanted)
+        steps = []
+        for layer in reversed(ancestors(self.net.layers, wanted)):
+            module = modules[layer.writes]
+            if module is None:
+                continue
+            frees = tuple({v for v in (*layer.reads, *layer.writes) if v not in kept})
+            kept.update(frees)
+            steps.append(_Step(module, layer.reads, layer.writes, frees))
+        return tuple(reversed(steps))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the plans out: they hold modules and are made again on demand."""
+        return {**self.__dict__, "_plans": {}}
+
+
+def submodule_names(net: Net) -> list[str]:
+    """Return a valid, unique submodule name for each layer of ``net``."""
+    seen: dict[str, int] = {}
+    names = []
+    for layer in net.layers:
+        base = layer.name.replace(".", "_") or layer.type
+        if base in RESERVED:
+            base += "_"
+        n = seen.get(base, 0)
+        seen[base] = n + 1
+        names.append(base if n == 0 else f"{base}~{n}")
+    return names

@@ -1,0 +1,78 @@
+"""The table of a net, filled from a weight file, from fillers, or both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from bigdl_caffe.errors import WeightMismatchError
+from bigdl_caffe.format.source import BlobRef, WeightSource
+from bigdl_caffe.graph.ir import Net
+from bigdl_caffe.weights.fillers import fill
+from bigdl_caffe.weights.match import LoadReport, match
+from bigdl_caffe.weights.slots import Slot, owned_shapes
+from bigdl_caffe.weights.table import WeightTable, allocate
+
+
+def fill_table(
+    net: Net, slots: Sequence[Slot], source: WeightSource | None, strict: bool = True
+) -> tuple[WeightTable, LoadReport]:
+    """Return the weights of ``net``.
+
+    Parameters
+    ----------
+    net : Net
+    slots : sequence of Slot
+    source : WeightSource, optional
+        The weight file; None leaves everything to the layers' fillers.
+    strict : bool
+        Whether a layer that the file lacks is an error; otherwise its filler fills it.
+
+    Raises
+    ------
+    WeightMismatchError
+        With every blob that is missing or does not fit.
+    """
+    if source is None:
+        table = allocate(owned_shapes(slots))
+        _run_fillers(slots, table, skip={})
+        return table, LoadReport()
+    found = match(net, slots, source)
+    problems = list(found.problems)
+    if strict:
+        misfit = {p.split("'")[1] for p in problems}
+        problems += [
+            f"layer '{name}' has no weights in {source.file}; pass strict=False to start it "
+            "from its fillers"
+            for name in found.report.missing
+            if name not in misfit
+        ]
+    if problems:
+        raise WeightMismatchError(*problems)
+    table = allocate(owned_shapes(slots))
+    _run_fillers(slots, table, skip=found.copies)
+    _copy(found.copies, table)
+    return table, found.report
+
+
+def _run_fillers(slots: Sequence[Slot], table: WeightTable, skip: Mapping[str, object]) -> None:
+    generator = torch.Generator().manual_seed(torch.initial_seed())
+    done = set(skip)
+    for slot in slots:
+        if slot.key not in done:
+            done.add(slot.key)
+            fill(torch.from_numpy(table.blobs[slot.key]), slot.spec.filler, generator)
+
+
+def _copy(copies: Mapping[str, BlobRef], table: WeightTable) -> None:
+    """Copy each blob once, from the file into the table, on as many threads as help."""
+    workers = min(4, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        jobs = [
+            pool.submit(ref.copy_to, table.blobs[key].reshape(-1)) for key, ref in copies.items()
+        ]
+        for job in jobs:
+            job.result()

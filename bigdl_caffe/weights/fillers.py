@@ -1,0 +1,105 @@
+"""Caffe's fillers: how blobs begin when no file gives them (filler.hpp)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+
+Filler = Callable[[Tensor, pb.FillerParameter, torch.Generator], None]
+
+
+def fill(blob: Tensor, filler: pb.FillerParameter | None, generator: torch.Generator) -> None:
+    """Fill ``blob`` in place as Caffe's filler of that type does.
+
+    Parameters
+    ----------
+    blob : Tensor
+        float32, any shape: (out, in, ...) for the fillers that count fans.
+    filler : FillerParameter or None
+        None fills with zeros, as Caffe's default (constant 0).
+    generator : torch.Generator
+        Random numbers; Caffe's own sequence is not reproduced, its distributions are.
+
+    Raises
+    ------
+    CaffeError
+        For a filler type that Caffe does not have, or bilinear on a blob that is not
+        4-D and square.
+    """
+    filler = filler if filler is not None else pb.FillerParameter()
+    function = FILLERS.get(filler.type)
+    if function is None:
+        raise CaffeError(
+            f"there is no filler type '{filler.type}'; Caffe has: {', '.join(FILLERS)}"
+        )
+    with torch.no_grad():
+        function(blob, filler, generator)
+
+
+def _constant(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator) -> None:
+    blob.fill_(filler.value)
+
+
+def _uniform(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator) -> None:
+    blob.uniform_(filler.min, filler.max, generator=generator)
+
+
+def _gaussian(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator) -> None:
+    blob.normal_(filler.mean, filler.std, generator=generator)
+    if filler.sparse >= 0:
+        # Each output keeps `sparse` inputs on average; shape[0] is the number of outputs.
+        keep = min(1.0, filler.sparse / blob.shape[0])
+        blob.mul_(torch.empty_like(blob).bernoulli_(keep, generator=generator))
+
+
+def _positive_unitball(
+    blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator
+) -> None:
+    blob.uniform_(0, 1, generator=generator)
+    rows = blob.reshape(blob.shape[0], -1)
+    rows.div_(rows.sum(1, keepdim=True))
+
+
+def _xavier(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator) -> None:
+    bound = math.sqrt(3.0 / _fan(blob, filler))
+    blob.uniform_(-bound, bound, generator=generator)
+
+
+def _msra(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator) -> None:
+    blob.normal_(0, math.sqrt(2.0 / _fan(blob, filler)), generator=generator)
+
+
+def _fan(blob: Tensor, filler: pb.FillerParameter) -> float:
+    # As Caffe: fan_in is count/num, fan_out count/channels, whatever the axes mean.
+    fan_in = blob.numel() / blob.shape[0]
+    fan_out = blob.numel() / blob.shape[1] if blob.dim() > 1 else float(blob.numel())
+    if filler.variance_norm == pb.FillerParameter.AVERAGE:
+        return (fan_in + fan_out) / 2
+    return fan_out if filler.variance_norm == pb.FillerParameter.FAN_OUT else fan_in
+
+
+def _bilinear(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator) -> None:
+    if blob.dim() != 4 or blob.shape[2] != blob.shape[3]:
+        raise CaffeError(
+            f"the bilinear filler needs a 4-D blob with a square kernel, not {tuple(blob.shape)}"
+        )
+    size = blob.shape[3]
+    line = 1 - (torch.arange(size) - (size - 1) / 2).abs() / math.ceil(size / 2)
+    blob.copy_((line[:, None] * line[None, :]).expand_as(blob))
+
+
+FILLERS: dict[str, Filler] = {
+    "constant": _constant,
+    "gaussian": _gaussian,
+    "positive_unitball": _positive_unitball,
+    "uniform": _uniform,
+    "xavier": _xavier,
+    "msra": _msra,
+    "bilinear": _bilinear,
+}

@@ -1,0 +1,54 @@
+"""Torch modules over the table's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bigdl_caffe.layers.assemble import Assembled
+from bigdl_caffe.layers.registry import Role
+from bigdl_caffe.nn.net import CaffeNet
+from bigdl_caffe.weights.slots import Slot
+from bigdl_caffe.weights.table import WeightTable
+
+
+def build_module(assembled: Assembled, slots: Sequence[Slot], table: WeightTable) -> CaffeNet:
+    """Return the net as a torch module in evaluation mode for TEST, else in training mode.
+
+    Its parameters are the table's memory: nothing is copied, and training changes the
+    table.
+    """
+    net = assembled.net
+    modules = [
+        None
+        if layer.role is Role.INPUT
+        else layer.module([net.shapes[value] for value in spec.reads])
+        for spec, layer in zip(net.layers, assembled.layers, strict=True)
+    ]
+    tensors: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+    for slot in slots:
+        module = modules[slot.layer]
+        if module is not None:
+            _install(module, slot, _tensor(slot, table, tensors))
+    return CaffeNet(net, modules).train(net.phase == "TRAIN")
+
+
+def _tensor(
+    slot: Slot, table: WeightTable, tensors: dict[tuple[str, tuple[int, ...]], Tensor]
+) -> Tensor:
+    """Return the tensor of ``slot``: one object for all layers that share it in one shape."""
+    where = (slot.key, slot.spec.shape)
+    if where not in tensors:
+        view = torch.from_numpy(table.blobs[slot.key]).reshape(slot.spec.shape)
+        tensors[where] = nn.Parameter(view) if slot.spec.trainable else view
+    return tensors[where]
+
+
+def _install(module: nn.Module, slot: Slot, tensor: Tensor) -> None:
+    attr = slot.spec.attr
+    if isinstance(tensor, nn.Parameter):
+        module.register_parameter(attr, tensor)
+    else:
+        module.register_buffer(attr, tensor)

@@ -1,0 +1,117 @@
+"""Which learnable blobs a net has, and which of them are one blob under several layers.
+
+As Caffe's Net::AppendParam: a layer whose ``param { name: "w" }`` was seen before
+shares the first one's blob.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bigdl_caffe.errors import NetError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.ir import LayerDef, Net, Shape
+from bigdl_caffe.layers.registry import BlobSpec, Layer, count
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One blob of one layer.
+
+    Attributes
+    ----------
+    layer : int
+        The layer's position in the net.
+    index : int
+        The blob's index in the layer, as in pycaffe's ``net.params[name][index]``.
+    spec : BlobSpec
+    key : str
+        Where the table has its numbers: "layer/index" of the layer that owns the blob.
+    """
+
+    layer: int
+    index: int
+    spec: BlobSpec
+    key: str
+
+
+def plan_slots(net: Net, layers: Sequence[Layer]) -> tuple[Slot, ...]:
+    """Return the slots of ``net``, layer by layer, each blob in Caffe's order.
+
+    Raises
+    ------
+    NetError
+        For layers that share a blob but disagree on its shape or multipliers.
+    """
+    plan = _Plan()
+    for i, (spec, layer) in enumerate(zip(net.layers, layers, strict=True)):
+        blobs = layer.blob_specs([net.shapes[v] for v in spec.reads])
+        key = plan.layer_key(spec)
+        for j, blob in enumerate(blobs):
+            plan.add(i, j, spec, blob, f"{key}/{j}")
+    if plan.problems:
+        raise NetError(*plan.problems)
+    return tuple(plan.slots)
+
+
+class _Plan:
+    def __init__(self) -> None:
+        self.slots: list[Slot] = []
+        self.problems: list[str] = []
+        self.owners: dict[str, tuple[Slot, LayerDef]] = {}
+        self.multipliers: dict[tuple[str, str], float] = {}
+        self.names: dict[str, int] = {}
+
+    def layer_key(self, spec: LayerDef) -> str:
+        """Return the layer's name, made unique: Caffe lets two layers have one name."""
+        n = self.names.get(spec.name, 0)
+        self.names[spec.name] = n + 1
+        return spec.name if n == 0 else f"{spec.name}~{n}"
+
+    def add(self, i: int, j: int, spec: LayerDef, blob: BlobSpec, key: str) -> None:
+        param = spec.param.param[j] if j < len(spec.param.param) else pb.ParamSpec()
+        owner = self.owners.get(param.name)
+        if not param.name or owner is None:
+            slot = Slot(i, j, blob, key)
+            if param.name:
+                self.owners[param.name] = (slot, spec)
+        else:
+            self._check_shape(param, owner, spec, blob)
+            slot = Slot(i, j, blob, owner[0].key)
+        if param.name:
+            self._check_multipliers(param, spec)
+        self.slots.append(slot)
+
+    def _check_shape(
+        self, param: pb.ParamSpec, owner: tuple[Slot, LayerDef], spec: LayerDef, blob: BlobSpec
+    ) -> None:
+        owned = owner[0].spec.shape
+        permissive = param.share_mode == pb.ParamSpec.PERMISSIVE
+        same: bool = count(owned) == count(blob.shape) if permissive else owned == blob.shape
+        if not same:
+            self.problems.append(
+                f"{spec} shares param '{param.name}' of {owner[1]}, whose shape is {owned}, "
+                f"but needs {blob.shape}: give them one shape"
+                + ("" if permissive else ", or share_mode: PERMISSIVE for an equal count")
+            )
+
+    def _check_multipliers(self, param: pb.ParamSpec, spec: LayerDef) -> None:
+        for what in ("lr_mult", "decay_mult"):
+            if not param.HasField(what):
+                continue
+            value = getattr(param, what)
+            first = self.multipliers.setdefault((param.name, what), value)
+            if value != first:
+                self.problems.append(
+                    f"{spec} gives shared param '{param.name}' {what} {value}, "
+                    f"but another layer gave it {first}: use one"
+                )
+
+
+def owned_shapes(slots: Sequence[Slot]) -> dict[str, Shape]:
+    """Return table key → shape, once for each blob that is really there."""
+    out: dict[str, Shape] = {}
+    for slot in slots:
+        out.setdefault(slot.key, slot.spec.shape)
+    return out

@@ -1,0 +1,150 @@
+"""The weight table: every blob of a net in one piece of Arrow memory.
+
+The file form is one contract, told in docs/arrow-layout.md: an Arrow IPC file with one
+record batch of one row, one column for each blob, named "layer/index", of Arrow's
+canonical ``arrow.fixed_shape_tensor`` type in the blob's own shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from bigdl_caffe.errors import CaffeFormatError
+from bigdl_caffe.graph.ir import Shape
+
+ALIGNMENT = 64
+HUGE_PAGE = 2 << 20
+Blobs = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
+
+
+@dataclass(frozen=True)
+class WeightTable:
+    """Blobs by "layer/index", and the words that travel with them.
+
+    Attributes
+    ----------
+    blobs : mapping of str to ndarray
+        float32, C order, each in Caffe's shape: writable views of one memory.
+    """
+
+    blobs: Blobs
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all blobs together."""
+        return sum(blob.nbytes for blob in self.blobs.values())
+
+    def content_hash(self, metadata: Mapping[str, str]) -> str:
+        """Return the SHA-256 of ``metadata`` and of every name, shape and number."""
+        digest = hashlib.sha256()
+        for key in sorted(metadata):
+            digest.update(f"{key}={metadata[key]}\0".encode())
+        for key, blob in self.blobs.items():
+            digest.update(f"{key}{blob.shape}\0".encode())
+            digest.update(memoryview(blob.reshape(-1)).cast("B"))
+        return digest.hexdigest()
+
+    def to_batch(self, metadata: Mapping[str, str]) -> pa.RecordBatch:
+        """Return the one-row record batch over this memory, without a copy."""
+        columns = {key: _tensor_array(blob) for key, blob in self.blobs.items()}
+        fields = [pa.field(key, column.type, nullable=False) for key, column in columns.items()]
+        schema = pa.schema(fields, metadata=dict(metadata))
+        return pa.RecordBatch.from_arrays(list(columns.values()), schema=schema)
+
+    def write(self, sink: BinaryIO, metadata: Mapping[str, str]) -> None:
+        """Write the Arrow IPC file to ``sink``."""
+        batch = self.to_batch(metadata)
+        with pa.ipc.new_file(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+
+
+def _tensor_array(blob: np.ndarray[Any, Any]) -> pa.Array:
+    kind = pa.fixed_shape_tensor(pa.float32(), list(blob.shape))
+    values = pa.Array.from_buffers(pa.float32(), blob.size, [None, pa.py_buffer(blob)])
+    storage = pa.FixedSizeListArray.from_arrays(values, blob.size)
+    return pa.ExtensionArray.from_storage(kind, storage)
+
+
+def allocate(shapes: Mapping[str, Shape]) -> WeightTable:
+    """Return a table of ``shapes`` over one new piece of zeroed memory.
+
+    The memory is the kernel's own, asked for in huge pages: hundreds of megabytes are
+    there after a few page faults, and nothing is touched before it is written.
+    """
+    offsets: dict[str, int] = {}
+    end = 0
+    for key, shape in shapes.items():
+        offsets[key] = end
+        end += -(-int(np.prod(shape, dtype=np.int64)) * 4 // ALIGNMENT) * ALIGNMENT
+    memory = mmap.mmap(-1, max(end, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE") and end > HUGE_PAGE:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return WeightTable({k: _view(memory, offsets[k], s) for k, s in shapes.items()})
+
+
+def _view(memory: mmap.mmap, offset: int, shape: Shape) -> np.ndarray[Any, np.dtype[np.float32]]:
+    size = int(np.prod(shape, dtype=np.int64))
+    return np.frombuffer(memory, np.float32, size, offset).reshape(shape)
+
+
+def open_table(path: str | Path, offset: int = 0) -> tuple[WeightTable, dict[str, str]]:
+    """Map the Arrow file that begins ``offset`` bytes into ``path``; no number is read.
+
+    The mapping is private and writable: processes that map the same file share its pages
+    until one of them writes, which changes its own copy and never the file.
+
+    Returns
+    -------
+    (WeightTable, dict)
+        The table, and the schema's metadata as text.
+
+    Raises
+    ------
+    CaffeFormatError
+        When the file is not an Arrow file of this layout.
+    """
+    with open(path, "rb") as file:
+        try:
+            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        except ValueError as error:
+            raise CaffeFormatError("the file is empty, not an Arrow file", str(path), 0) from error
+    whole = pa.py_buffer(memory)
+    try:
+        reader = pa.ipc.open_file(pa.BufferReader(whole.slice(offset)))
+        batch = reader.get_batch(0)
+    except (pa.ArrowException, IndexError) as error:
+        raise CaffeFormatError(
+            f"not an Arrow file of weights ({error}); write it again with Model.write_bundle",
+            str(path),
+            offset,
+        ) from error
+    blobs = {
+        field.name: _mapped(memory, whole.address, column, str(path))
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+    }
+    metadata = {k.decode(): v.decode() for k, v in (batch.schema.metadata or {}).items()}
+    return WeightTable(blobs), metadata
+
+
+def _mapped(
+    memory: mmap.mmap, base: int, column: pa.Array, path: str
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return ``column``'s one row as a view of ``memory`` (Arrow's own view is read-only)."""
+    kind = column.type
+    if not isinstance(kind, pa.FixedShapeTensorType) or kind.value_type != pa.float32():
+        raise CaffeFormatError(
+            f"column type {kind} is not a float32 tensor of fixed shape; "
+            "this is some other Arrow file",
+            path,
+        )
+    values = column.storage.values.buffers()[1]
+    start = 0 if values is None else values.address - base
+    return _view(memory, start, tuple(kind.shape))
