@@ -12,23 +12,17 @@ there is, and the centre of the input's size is cut out where that is smaller:
 
 from __future__ import annotations
 
-import math
 import os
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
-from bigdl_caffe.errors import CaffeError, CaffeFormatError, ShapeError
+from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.format.paths import PathLike, read_bytes
+from bigdl_caffe.format.blob import read_mean
+from bigdl_caffe.format.paths import PathLike
 from bigdl_caffe.image.recipe import Floats, Recipe, Size
-
-
-def find_transform(layers: Iterable[pb.LayerParameter]) -> pb.TransformationParameter | None:
-    """Return the first transform_param of ``layers`` (those that the phase keeps), or None."""
-    return next((x.transform_param for x in layers if x.HasField("transform_param")), None)
 
 
 def recipe_for(
@@ -37,7 +31,7 @@ def recipe_for(
     base: PathLike | None = None,
     *,
     resize: Size | None = None,
-    mean: Sequence[float] | Floats | None = None,
+    mean: Sequence[float] | Floats | PathLike | None = None,
     scale: float | None = None,
     channel_order: str | None = None,
     orient: bool = True,
@@ -54,8 +48,9 @@ def recipe_for(
         Folder or URI of the prototxt, where its mean_file is looked for.
     resize : (int, int), optional
         Height and width before the crop. Default: see the rule at the top of the module.
-    mean : sequence of float or array, optional
-        As `Recipe` takes it. ``()`` subtracts nothing, whatever ``transform`` says.
+    mean : sequence of float, array, str or path, optional
+        As `Recipe` takes it, or the path of a mean file. ``()`` subtracts nothing,
+        whatever ``transform`` says.
     scale, channel_order, orient
         As `Recipe` takes them.
 
@@ -71,6 +66,8 @@ def recipe_for(
     channels, *rest = input_shape
     size = (rest[0], rest[1])
     _check_colour(transform, channels)
+    if isinstance(mean, str | os.PathLike):
+        mean = read_mean(mean)
     subtracted = _mean(transform, base) if mean is None else mean
     before = resize or _array_size(subtracted) or _ssd_size(transform) or size
     if resize is None:
@@ -86,28 +83,6 @@ def recipe_for(
         channel_order=channel_order,
         orient=orient,
     )
-
-
-def read_mean(path: str) -> Floats:
-    """Return a mean file (a serialised BlobProto) as float32 (channels, height, width).
-
-    Raises
-    ------
-    CaffeFormatError
-        When the file is not a BlobProto, or not one picture.
-    """
-    try:
-        blob = pb.BlobProto.FromString(read_bytes(path))
-    except DecodeError as error:
-        raise CaffeFormatError("not a mean file (a serialised BlobProto)", path) from error
-    values = np.array(blob.data or blob.double_data, np.float32)
-    shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
-    one_picture = len(shape) >= 3 and math.prod(shape[:-3]) == 1
-    if not one_picture or not values.size or values.size != math.prod(shape):
-        raise CaffeFormatError(
-            f"not the mean of one kind of picture: {values.size} values of shape {shape}", path
-        )
-    return values.reshape(shape[-3:])
 
 
 def _mean(transform: pb.TransformationParameter, base: PathLike | None) -> Sequence[float] | Floats:

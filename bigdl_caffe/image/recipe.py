@@ -214,10 +214,12 @@ def _mean(value: Sequence[float] | Floats | None) -> Mean | None:
     if value is None or not len(value):
         return None
     array = np.array(value, np.float32)
+    if array.ndim == 3 and array.shape[1:] == (1, 1):
+        array = array.reshape(-1)
     if not np.isfinite(array).all():
         raise ShapeError("the mean has values that are not finite numbers")
     if array.ndim == 1:
-        return tuple(float(v) for v in value)
+        return tuple(array.tolist())
     if array.ndim != 3:
         raise ShapeError(
             f"the mean has shape {array.shape}: give one value a channel, or an array "

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from bigdl_caffe.errors import CaffeError, CaffeFormatError, ShapeError
+from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.image.defaults import find_transform, read_mean, recipe_for
+from bigdl_caffe.format.blob import read_mean
+from bigdl_caffe.image.defaults import recipe_for
 from tests.paths import SHARED, needs_models
 
 
@@ -91,25 +92,10 @@ def test_too_small_a_mean_file_is_refused(tmp_path):
         recipe_for(transform('mean_file: "m"'), (3, 20, 20), tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff\xff\xff", b"\x08\x01"])
-def test_other_files_are_no_mean(tmp_path, data):
-    (tmp_path / "m").write_bytes(data)
-    with pytest.raises(CaffeFormatError, match="not "):
-        read_mean(str(tmp_path / "m"))
-
-
-def test_find_transform_takes_the_first_there_is():
-    net = text_format.Parse(
-        'layer { name: "a" } layer { name: "b" transform_param { scale: 2 } }', pb.NetParameter()
-    )
-    assert find_transform(net.layer).scale == 2
-    assert find_transform(net.layer[:1]) is None
-
-
 @needs_models
 def test_imagenets_mean():
     path = str(SHARED / "models" / "_shared" / "imagenet_mean.binaryproto")
     mean = read_mean(path)
     assert mean.shape == (3, 256, 256)
     np.testing.assert_allclose(mean.mean(axis=(1, 2)), [104.0, 116.7, 122.7], atol=0.1)
-    assert recipe_for(None, (3, 227, 227), mean=mean).crop == (227, 227)
+    assert recipe_for(None, (3, 227, 227), mean=path).crop == (227, 227)
