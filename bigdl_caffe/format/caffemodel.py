@@ -63,7 +63,10 @@ class Caffemodel:
 
 
 def read_definition(path: paths.PathLike) -> pb.NetParameter:
-    """Return the net inside the caffemodel at ``path`` without its blobs.
+    """Return the net inside the caffemodel at ``path`` without its blobs, for inspection.
+
+    Forks use some numbers of layer fields for other messages than the schema; such a
+    field, where its bytes are not of the schema's message, is left out.
 
     Raises
     ------
@@ -172,5 +175,18 @@ def _without(wire: Wire, start: int, end: int, path: tuple[int, ...]) -> Iterato
         if f.wire == LENGTH and inner in _BLOBS:
             body = b"".join(_without(wire, f.start, f.end, inner))
             yield _tag(f.number) + _varint(len(body)) + body
-        elif _BLOBS.get(path) != f.number:
-            yield bytes(wire.data[f.at : f.end])
+        elif _BLOBS.get(path) != f.number and _is_ours(
+            piece := bytes(wire.data[f.at : f.end]), path
+        ):
+            yield piece
+
+
+def _is_ours(field: bytes, path: tuple[int, ...]) -> bool:
+    """Return whether the schema can hold a field of a V2 layer; forks clash in no others."""
+    if path != (pb.NetParameter.LAYER_FIELD_NUMBER,):
+        return True
+    try:
+        pb.LayerParameter.FromString(field)
+    except DecodeError:
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,9 +33,9 @@ def format_message(message: Message) -> str:
     return "".join(f"{line}\n" for line in _lines(message, "", ()))
 
 
-def _lines(message: Message, indent: str, kept: Iterable[_Kept]) -> Iterator[str]:
-    own = [_Kept(item.path, item.text) for item in getattr(message, UNKNOWN, ())]
-    rest = [*kept, *own]
+def _lines(message: Message, indent: str, kept: Sequence[_Kept]) -> Iterator[str]:
+    """Yield the lines of ``message``, and of ``kept``, which stood in it or below it."""
+    rest = [*kept, *(_Kept(k.path, k.text) for k in getattr(message, UNKNOWN, ()))]
     for field, value in message.ListFields():
         if field.name == UNKNOWN:
             continue
@@ -44,24 +44,34 @@ def _lines(message: Message, indent: str, kept: Iterable[_Kept]) -> Iterator[str
             if field.message_type is None:
                 yield f"{indent}{field.name}: {_scalar(field, item)}"
                 continue
-            step = f"{field.name}[{index}]." if repeated else f"{field.name}."
-            below = [k for k in rest if k.path.startswith(step)]
-            rest = [k for k in rest if not k.path.startswith(step)]
-            yield f"{indent}{field.name} {{"
-            inner = [_Kept(k.path[len(step) :], k.text) for k in below]
-            yield from _lines(item, indent + "  ", inner)
-            yield f"{indent}}}"
-    for item in rest:
-        yield indent + _nested(item)
+            below, rest = _split(rest, f"{field.name}[{index}]" if repeated else field.name)
+            yield from _block(indent, field.name, _lines(item, indent + "  ", below))
+    yield from _kept_lines(rest, indent)
 
 
-def _nested(kept: _Kept) -> str:
-    """Return an unknown field as text, inside messages that only it keeps alive."""
-    *outer, name = kept.path.split(".")
-    text = field_text(name, kept.text)
-    for part in reversed(outer):
-        text = f"{part.partition('[')[0]} {{ {text} }}"
-    return text
+def _kept_lines(kept: Sequence[_Kept], indent: str) -> Iterator[str]:
+    """Yield the lines of unknown fields, with the messages that only they keep alive."""
+    rest = list(kept)
+    while rest:
+        step, dot, _ = rest[0].path.partition(".")
+        if not dot:
+            yield indent + field_text(*rest.pop(0))
+            continue
+        below, rest = _split(rest, step)
+        yield from _block(indent, step.partition("[")[0], _kept_lines(below, indent + "  "))
+
+
+def _split(kept: Sequence[_Kept], step: str) -> tuple[list[_Kept], list[_Kept]]:
+    """Return those of ``kept`` below ``step``, their paths from there, and the others."""
+    start = step + "."
+    below = [_Kept(k.path[len(start) :], k.text) for k in kept if k.path.startswith(start)]
+    return below, [k for k in kept if not k.path.startswith(start)]
+
+
+def _block(indent: str, name: str, lines: Iterable[str]) -> Iterator[str]:
+    yield f"{indent}{name} {{"
+    yield from lines
+    yield f"{indent}}}"
 
 
 def _scalar(field: FieldDescriptor, value: Any) -> str:

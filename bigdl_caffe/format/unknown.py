@@ -82,7 +82,7 @@ def _line(file: str, owner: str, path: str, places: list[tuple[int, str, str]]) 
     descriptor: Any = pb.DESCRIPTOR.message_types_by_name[owner]
     for part in outer:
         descriptor = descriptor.fields_by_name[part].message_type
-    known = list(descriptor.fields_by_name)
+    known = [n for n in descriptor.fields_by_name if n != "unknown_field"]
     what = f"unknown value {text} of {path}" if name in known else f"unknown field {path}"
     near = [] if name in known else get_close_matches(name, known, n=1, cutoff=0.85)
     hint = f"; did you mean {near[0]}?" if near else ""

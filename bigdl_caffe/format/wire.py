@@ -177,7 +177,7 @@ class _Indexer:
                 f"{what}: its shape {shape} asks for {prod(shape)} numbers, {count} are there",
                 start,
             )
-        return WireBlob(shape, bool(parts.legacy), count, dtype, tuple(runs), self.source)
+        return WireBlob(shape, len(parts.legacy) == 4, count, dtype, tuple(runs), self.source)
 
 
 def _v1_type(value: int) -> str:

@@ -65,7 +65,7 @@ class WireBlob:
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Return whether Caffe would copy it into a blob of ``shape``."""
-        return rules.fits(self.shape, self.legacy, self.repeats, shape)
+        return rules.fits(self.shape, self.legacy, self.count, shape)
 
     def copy_to(self, out: NDArray[np.float32]) -> None:
         """Write the numbers into ``out``: float32, 1-D, contiguous, ``count`` long."""
@@ -150,9 +150,13 @@ class BlobParts:
                     raise self.wire.error(f"{self.what}: over {MAX_AXES} axes", f.at)
 
     def shape(self) -> tuple[int, ...] | None:
-        """Return the shape; the old kind wins where both are there, as in Blob::FromProto."""
-        if self.legacy:
-            shape: tuple[int, ...] | None = tuple(self.legacy.get(i, 0) for i in (1, 2, 3, 4))
+        """Return the shape; the old kind wins where both are there, as in Blob::FromProto.
+
+        Caffe writes all four numbers of the old kind. A file with only some of them, as
+        BigDL once wrote, has no shape.
+        """
+        if len(self.legacy) == 4:
+            shape: tuple[int, ...] | None = tuple(self.legacy[i] for i in (1, 2, 3, 4))
         else:
             shape = None if self.dims is None else tuple(self.dims)
         if shape is not None and min(shape, default=0) < 0:
