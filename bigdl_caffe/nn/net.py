@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.graph.slice import ancestors
 
-
 # Names that torch or `CaffeNet` use for themselves, and a layer may have all the same.
 RESERVED = frozenset(dir(nn.Module())) | {"net", "_names", "_plans"}
 
@@ -72,7 +71,9 @@ class CaffeNet(nn.Module):
         values = dict(feed)
         for step in steps:
             tops = step.module(*[values[v] for v in step.reads])
-            values.update(zip(step.writes, (tops,) if isinstance(tops, Tensor) else tops))
+            values.update(
+                zip(step.writes, (tops,) if isinstance(tops, Tensor) else tops, strict=True)
+            )
             for value in step.frees:
                 del values[value]
         return {blob: values[blob] for blob in wanted}
