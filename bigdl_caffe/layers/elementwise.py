@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.options import one_of, same_shapes
@@ -19,7 +19,8 @@ from bigdl_caffe.nn.elementwise import Maximum, Product, Sum
 class Eltwise(Layer):
     """PROD, SUM with coefficients, or MAX of equally shaped bottoms (eltwise_layer.cpp).
 
-    ``stable_prod_grad`` is not read: the gradient is always the stable one.
+    ``stable_prod_grad`` is not read: the gradient is always the stable one. SUM in
+    place gives what Caffe does, a sum without the first bottom.
     """
 
     bottoms = at_least(2)
@@ -35,6 +36,12 @@ class Eltwise(Layer):
                 f"{len(self.coefficients)} coeff for {len(spec.bottoms)} bottoms: "
                 f"give none, or one a bottom"
             )
+        self.overwrites = spec.tops[0] in spec.bottoms
+        if self.overwrites and self.operation == pb.EltwiseParameter.MAX:
+            raise UnsupportedLayerError(
+                "MAX in place gives one thing on Caffe's CPU and another on its GPU: give the "
+                "top a name of its own"
+            )
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return the bottoms' common shape."""
@@ -44,7 +51,7 @@ class Eltwise(Layer):
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         if self.operation == pb.EltwiseParameter.SUM:
-            return Sum(self.coefficients or (1,) * len(bottoms))
+            return Sum(self.coefficients or (1,) * len(bottoms), self.overwrites)
         return Maximum() if self.operation == pb.EltwiseParameter.MAX else Product()
 
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:

@@ -15,16 +15,21 @@ class Sum(nn.Module):
     ----------
     coefficients : sequence of float
         One a bottom.
+    in_place : bool
+        Whether the top is the first bottom's memory. Caffe clears the top before it
+        adds, so the first bottom counts as 0; its gradient passes all the same.
     """
 
-    def __init__(self, coefficients: Sequence[float]) -> None:
+    def __init__(self, coefficients: Sequence[float], in_place: bool = False) -> None:
         super().__init__()
-        self.coefficients = tuple(coefficients)
+        self.coefficients, self.in_place = tuple(coefficients), in_place
 
     def forward(self, *bottoms: Tensor) -> Tensor:
         """Return a tensor of the bottoms' shape."""
         first, *others = self.coefficients
         top = bottoms[0] if first == 1 else bottoms[0] * first
+        if self.in_place:
+            top = top - top.detach()
         for bottom, c in zip(bottoms[1:], others, strict=True):
             top = torch.add(top, bottom, alpha=c)
         return top

@@ -1,0 +1,76 @@
+"""The cases of tests/golden/layers: what real Caffe made of one small net each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bigdl_caffe.model import Model
+from tests.paths import GOLDEN
+
+LAYERS = GOLDEN / "layers"
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One net, its weights, and for each step what went in and what came out.
+
+    Attributes
+    ----------
+    name : str
+        "<Type>/<case>".
+    meta : dict
+        The case's entry in manifest.json.
+    """
+
+    name: str
+    meta: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return LAYERS / self.name
+
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        with np.load(self.folder / "io.npz") as npz:
+            return dict(npz)
+
+    def step(self, k: int, kind: str) -> dict[str, Array]:
+        """Return blob (or "layer/index") → array of ``s{k}/{kind}/...``."""
+        prefix = f"s{k}/{kind}/"
+        return {key[len(prefix) :]: a for key, a in self.arrays.items() if key.startswith(prefix)}
+
+    def tops(self, k: int) -> dict[str, Array]:
+        """Return the blobs after step ``k``, without the splits that Caffe put in."""
+        return {blob: a for blob, a in self.step(k, "top").items() if "_split_" not in blob}
+
+    @property
+    def versions(self) -> Iterator[str]:
+        """Name the forms in which the net is there: "", and "_v1" and "_v0" where they are."""
+        for version in ("", "_v1", "_v0"):
+            if (self.folder / f"net{version}.prototxt").exists():
+                yield version
+
+    def load(self, version: str = "") -> Model:
+        """Load the net as people do, every blob of it built."""
+        weights = self.folder / f"weights{version}.caffemodel"
+        return Model.load_caffe_model(
+            self.folder / f"net{version}.prototxt",
+            weights if weights.exists() else None,
+            phase=self.meta["phase"],
+            stages=self.meta.get("stages") or (),
+            level=self.meta.get("level") or 0,
+        )
+
+
+def cases() -> list[Case]:
+    """Return every case, in the manifest's order."""
+    manifest = json.loads((LAYERS / "manifest.json").read_text())
+    return [Case(meta["case"], meta) for meta in manifest]

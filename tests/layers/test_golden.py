@@ -1,0 +1,76 @@
+"""Every layer type against real Caffe: forward, backward, and what Caffe refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bigdl_caffe.errors import CaffeError
+from tests.compare import assert_close_to_caffe
+from tests.layers.golden import Case, cases
+
+RUN = [case for case in cases() if not case.meta["error"] and not case.meta["random"]]
+BACKWARD = [case for case in RUN if case.meta["backward"]]
+REFUSED = [case for case in cases() if case.meta["error"]]
+
+WRONG_GRADIENT = {
+    "Power/inplace": "Caffe's CPU code multiplies by scale twice when it works in place",
+}
+AT_RUN_TIME = {
+    "Net/reshape_ip_bad": {"x": (2, 5, 3)},
+}
+
+
+def params(cases: list[Case]) -> list[object]:
+    return [pytest.param(case, id=case.name) for case in cases]
+
+
+@pytest.mark.parametrize("case", params(RUN))
+def test_forward_gives_caffes_numbers(case: Case) -> None:
+    for version in case.versions:
+        model = case.load(version)
+        for k in range(case.meta["steps"]):
+            expected = {b: a for b, a in case.tops(k).items() if b in model.blob_shapes}
+            assert set(model.outputs) <= set(expected)
+            got = model.run(case.step(k, "in"), list(expected))
+            for blob, numbers in expected.items():
+                assert_close_to_caffe(got[blob], numbers, what=f"{version} step {k} {blob}")
+            for key, numbers in case.step(k, "param_after").items():
+                layer, _, index = key.rpartition("/")
+                after = model.params[layer][int(index)].detach()
+                assert_close_to_caffe(after, numbers, what=f"{version} step {k} {key}")
+
+
+@pytest.mark.parametrize("case", params(BACKWARD))
+def test_backward_gives_caffes_gradients(case: Case) -> None:
+    if case.name in WRONG_GRADIENT:
+        pytest.skip(WRONG_GRADIENT[case.name])
+    model = case.load()
+    module = model.to_torch()
+    for k in range(case.meta["steps"]):
+        feed = {b: torch.tensor(a).requires_grad_() for b, a in case.step(k, "in").items()}
+        above = {b: torch.tensor(a) for b, a in case.step(k, "topdiff").items()}
+        tops = module(feed, list(above))
+        loss = sum((tops[b] * diff).sum() for b, diff in above.items() if tops[b].requires_grad)
+        module.zero_grad()
+        loss.backward()
+        for blob, x in feed.items():
+            _check(x, case.step(k, "diff").get(blob), f"step {k} {blob}")
+        for layer, blobs in model.params.items():
+            for i, blob in enumerate(blobs):
+                key = f"{layer}/{i}"
+                _check(blob, case.step(k, "paramdiff").get(key), f"step {k} {key}")
+
+
+def _check(tensor: torch.Tensor, expected: object, what: str) -> None:
+    if expected is not None:
+        gradient = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+        assert_close_to_caffe(gradient, expected, tol=1e-4, what=what)
+
+
+@pytest.mark.parametrize("case", params(REFUSED))
+def test_what_caffe_refuses_is_refused(case: Case) -> None:
+    with pytest.raises(CaffeError, match=r"[a-z]"):
+        model = case.load()
+        if case.name in AT_RUN_TIME:
+            model._check_shapes(AT_RUN_TIME[case.name])
