@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pyspark import RDD
     from pyspark.sql import DataFrame
 
-    from bigdl_caffe.image.transform import Recipe
+    from bigdl_caffe.image import Recipe
 
 Array = np.ndarray[Any, Any]
 
@@ -420,9 +420,9 @@ class Model:
         Parameters
         ----------
         mean, **steps
-            What to do otherwise; see `bigdl_caffe.image.transform.recipe_for`.
+            What to do otherwise; see `bigdl_caffe.image.recipe_for`.
         """
-        from bigdl_caffe.image.transform import recipe_for  # Pillow only when it is used
+        from bigdl_caffe.image import recipe_for  # Pillow only when it is used
 
         blob, shape = feeding.image_input(self.net)
         transform = feeding.transform_param(self.net, blob)
