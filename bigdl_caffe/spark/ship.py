@@ -16,7 +16,6 @@ copy       broadcast; each worker keeps its own copy in memory, none on disk    
 from __future__ import annotations
 
 import logging
-import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import SparkSession
 
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.spark.ways import WAYS, Bundle, Shipped, can_map, is_connect
+from bigdl_caffe.spark.ways import WAYS, Shipped, can_map, is_connect
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
@@ -51,7 +50,7 @@ def ship(spark: SparkSession, model: Model) -> Shipped:
     spark : SparkSession
         Classic or Connect.
     model : Model
-        Its bundle is written to a temporary file for the duration of the call.
+        Its bundle is written, and sent, when it is new to the session.
 
     Returns
     -------
@@ -67,7 +66,9 @@ def ship(spark: SparkSession, model: Model) -> Shipped:
     key = (_session(spark), model.content_hash, way)
     shipped = _shipped.get(key)
     if shipped is None:
-        shipped = _shipped[key] = _send(spark, model, way)
+        shipped = _shipped[key] = WAYS[way].send(spark, model)
+        size, means = shipped.bundle.size / 1e6, WAYS[way].means
+        _log.info("Sent model %.12s (%.1f MB), way '%s': %s", model.content_hash, size, way, means)
     _kept.setdefault(model, set()).add(shipped)
     return shipped
 
@@ -85,21 +86,6 @@ def open_shipped(shipped: Shipped) -> Iterator[tuple[Path, int]]:
     """
     with WAYS[shipped.way].receive(shipped) as path:
         yield path, shipped.bundle.offset
-
-
-def _send(spark: SparkSession, model: Model, way: str) -> Shipped:
-    with tempfile.TemporaryDirectory(prefix="bigdl-caffe-") as folder:
-        path = Path(folder) / "bundle.arrow"
-        model.write_bundle(path)
-        shipped = WAYS[way].send(spark, path, Bundle(model.content_hash, path.stat().st_size))
-    _log.info(
-        "Sent model %.12s (%.1f MB) by way '%s': %s",
-        model.content_hash,
-        shipped.bundle.size / 1e6,
-        way,
-        WAYS[way].means,
-    )
-    return shipped
 
 
 def _choose(spark: SparkSession) -> str:

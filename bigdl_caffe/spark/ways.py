@@ -16,12 +16,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pyspark import Broadcast, SparkFiles
 from pyspark.sql import SparkSession
 
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
+
+if TYPE_CHECKING:
+    from bigdl_caffe.model import Model
 
 PAGE = 4096
 """A bundle inside a broadcast file starts at this byte, so that its buffers stay aligned."""
@@ -64,7 +67,7 @@ class Way:
     """Both ends of one way, and what it means in words for the log."""
 
     means: str
-    send: Callable[[SparkSession, Path, Bundle], Shipped]
+    send: Callable[[SparkSession, Model], Shipped]
     receive: Callable[[Shipped], AbstractContextManager[Path]]
 
 
@@ -72,19 +75,16 @@ class Way:
 
 
 class _MappedBroadcast(Broadcast[Any]):
-    """A broadcast whose file holds a small pickle and, on the next page, a whole file.
+    """A broadcast whose file holds a small pickle and, on the next page, a model's bundle.
 
-    Unpickling stops at the pickle's end, so ``value`` is the bundle's description, and
-    the rest of the file is there to be mapped.
+    Unpickling stops at the pickle's end, so ``value`` is the model's content hash, and the
+    rest of the file is there to be mapped.
     """
 
-    def dump(self, value: tuple[Bundle, Path], f: BinaryIO) -> None:
-        """Write ``value``, which is a bundle and the path of its file, to ``f``."""
-        bundle, path = value
-        head = pickle.dumps(bundle)
-        f.write(head.ljust(bundle.offset, b"\0"))
-        with path.open("rb") as source:
-            shutil.copyfileobj(source, f, _BLOCK)
+    def dump(self, value: Model, f: BinaryIO) -> None:
+        """Write the model ``value`` to ``f``."""
+        f.write(pickle.dumps(value.content_hash).ljust(PAGE, b"\0"))
+        value.write_bundle(f)
         f.close()
 
 
@@ -98,11 +98,11 @@ def can_map(spark: SparkSession) -> bool:
     return hasattr(Broadcast, "dump") and hasattr(spark.sparkContext, "_pickled_broadcast_vars")
 
 
-def _send_mapped(spark: SparkSession, path: Path, bundle: Bundle) -> Shipped:
-    bundle = replace(bundle, offset=PAGE)
+def _send_mapped(spark: SparkSession, model: Model) -> Shipped:
     context = spark.sparkContext
-    carrier = _MappedBroadcast(context, (bundle, path), context._pickled_broadcast_vars)
-    return Shipped("mapped", bundle, carrier)
+    carrier = _MappedBroadcast(context, model, context._pickled_broadcast_vars)
+    size = Path(carrier._path).stat().st_size - PAGE
+    return Shipped("mapped", Bundle(model.content_hash, size, PAGE), carrier)
 
 
 @contextmanager
@@ -114,10 +114,10 @@ def _receive_mapped(shipped: Shipped) -> Iterator[Path]:
 # --- file -----------------------------------------------------------------------------
 
 
-def _send_bytes(way: str) -> Callable[[SparkSession, Path, Bundle], Shipped]:
-    def send(spark: SparkSession, path: Path, bundle: Bundle) -> Shipped:
-        carrier = spark.sparkContext.broadcast(path.read_bytes())
-        return Shipped(way, replace(bundle, digest=_digest(path)), carrier)
+def _send_bytes(way: str) -> Callable[[SparkSession, Model], Shipped]:
+    def send(spark: SparkSession, model: Model) -> Shipped:
+        with _written(model) as (path, bundle):
+            return Shipped(way, bundle, spark.sparkContext.broadcast(path.read_bytes()))
 
     return send
 
@@ -126,10 +126,11 @@ def _send_bytes(way: str) -> Callable[[SparkSession, Path, Bundle], Shipped]:
 def _receive_file(shipped: Shipped) -> Iterator[Path]:
     path = _own_folder() / f"{shipped.bundle.content_hash}-{shipped.bundle.digest}.arrow"
     if not path.exists():
-        handle, part = tempfile.mkstemp(dir=path.parent)  # for its owner alone
-        with os.fdopen(handle, "wb") as out:
-            out.write(_take_value(shipped.carrier))
-        os.replace(_checked(Path(part), shipped.bundle), path)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            part = Path(folder) / path.name
+            part.touch(mode=0o600)
+            part.write_bytes(_take_value(shipped.carrier))
+            os.replace(_checked(part, shipped.bundle), path)
     # Only verified bytes get that name: reading them all again would cost what sharing saves.
     yield _checked(path, replace(shipped.bundle, digest=""))
 
@@ -164,19 +165,17 @@ def _own_folder() -> Path:
 # --- artifact -------------------------------------------------------------------------
 
 
-def _send_artifact(spark: SparkSession, path: Path, bundle: Bundle) -> Shipped:
-    bundle = replace(bundle, digest=_digest(path))
-    name = f"bigdl-caffe-{bundle.content_hash}.arrow"
-    if is_connect(spark):
-        named = path.rename(path.with_name(name))
-        spark.addArtifacts(str(named), file=True)
-    else:
-        # Executors fetch the file from the driver when they first need it: it has to stay,
-        # and Spark removes this folder when the context stops.
-        stay = Path(SparkFiles.getRootDirectory()) / "bigdl-caffe"
-        stay.mkdir(exist_ok=True)
-        spark.sparkContext.addFile(str(shutil.move(path, stay / name)))
-    return Shipped("artifact", bundle, name)
+def _send_artifact(spark: SparkSession, model: Model) -> Shipped:
+    with _written(model) as (path, bundle):
+        if is_connect(spark):
+            spark.addArtifacts(str(path), file=True)
+        else:
+            # Executors fetch the file from the driver when they first need it: it has to
+            # stay, and Spark removes this folder when the context stops.
+            stay = Path(SparkFiles.getRootDirectory()) / "bigdl-caffe"
+            stay.mkdir(exist_ok=True)
+            spark.sparkContext.addFile(str(shutil.move(path, stay)))
+        return Shipped("artifact", bundle, path.name)
 
 
 @contextmanager
@@ -229,6 +228,15 @@ def _checked(path: Path, bundle: Bundle) -> Path:
             str(path),
         )
     return path
+
+
+@contextmanager
+def _written(model: Model) -> Iterator[tuple[Path, Bundle]]:
+    """Write the model's bundle to a file that goes when the context ends."""
+    with tempfile.TemporaryDirectory(prefix="bigdl-caffe-") as folder:
+        path = Path(folder) / f"bigdl-caffe-{model.content_hash}.arrow"
+        model.write_bundle(path)
+        yield path, Bundle(model.content_hash, path.stat().st_size, digest=_digest(path))
 
 
 def _digest(path: Path) -> str:
