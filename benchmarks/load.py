@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import select
 import statistics
 import subprocess
@@ -49,13 +48,15 @@ def opencv(files: Files) -> Callable[[], object]:
 
 
 def index(files: Files) -> Callable[[], object]:
+    import bigdl_caffe.format.caffemodel  # noqa: F401  (or it would be imported on the clock)
     from bigdl_caffe.format.source import open_weights
 
     return lambda: open_weights(str(files.caffemodel))
 
 
 def load(files: Files) -> Callable[[], object]:
-    import bigdl_caffe.load  # noqa: F401  (or the first load would import it, on the clock)
+    import bigdl_caffe.format.caffemodel
+    import bigdl_caffe.load  # noqa: F401  (as above)
     from bigdl_caffe import Model
 
     return lambda: Model.load_caffe_model(files.prototxt, files.caffemodel).to_torch()
@@ -80,8 +81,12 @@ REFERENCE = next(iter(WAYS))
 
 
 def peak_rss() -> float:
-    """Return this process's peak resident memory so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return this process's peak resident memory so far, in MiB.
+
+    Not ``ru_maxrss``: that begins with the peak of the process that started this one.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def measure(way: str, files: Files) -> None:
@@ -127,11 +132,18 @@ def run(way: str, files: Files, watch: bool = False) -> dict[str, float]:
 # --- the whole -------------------------------------------------------------------------
 
 
+def warm(path: Path) -> None:
+    """Read a file to have it in the page cache."""
+    with path.open("rb", buffering=0) as file:
+        while file.read(MIB):
+            pass
+
+
 def rounds(files: Files, count: int) -> dict[str, list[float]]:
     """Return the seconds of ``count`` runs of each way, each round in another order."""
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     for i in range(count):
-        files.caffemodel.read_bytes()  # into the page cache
+        warm(files.caffemodel)
         order = list(WAYS)
         for way in order[i % len(order) :] + order[: i % len(order)]:
             seconds[way].append(run(way, files)["seconds"])
