@@ -13,8 +13,8 @@ from PIL import Image
 
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.image.recipe import Recipe
+from bigdl_caffe.spark.batches import Output, ScoreJob, score_batches
 from bigdl_caffe.spark.columns import Feed
-from bigdl_caffe.spark.worker import Output, ScoreJob, score_batches
 
 FLAT = Feed("data", 1, "array", (4,))
 BOTH = (Output("twice", "twice"), Output("sum", "sum", scalar=True))

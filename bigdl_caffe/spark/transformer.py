@@ -1,0 +1,211 @@
+"""Score DataFrames and RDDs: a thin shell around :mod:`bigdl_caffe.spark.worker`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    FloatType,
+    IntegralType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.spark.batches import Output, ScoreJob
+from bigdl_caffe.spark.feeds import find_feeds
+from bigdl_caffe.spark.rdd import score_rdd
+from bigdl_caffe.spark.ship import ship
+from bigdl_caffe.spark.worker import Counts, ScoreTask, pickle_converters
+
+if TYPE_CHECKING:
+    from bigdl_caffe.image.recipe import Recipe
+    from bigdl_caffe.model import Model
+
+ON_ERROR = ("column", "drop", "fail")
+
+_ARROW_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
+_SPARKS_ARROW_ROWS = "10000"
+_log = logging.getLogger(__name__)
+
+
+def score(model: Model, data: Any, **how: Any) -> Any:
+    """Score a DataFrame by `score_dataframe`, an RDD by `score_rdd`."""
+    return (score_rdd if hasattr(data, "mapPartitions") else score_dataframe)(model, data, **how)
+
+
+def score_dataframe(
+    model: Model,
+    df: DataFrame,
+    *,
+    input_col: str | None = None,
+    feed: Mapping[str, str] | None = None,
+    fetch: Sequence[str] | None = None,
+    batch_size: int = 32,
+    recipe: Recipe | None = None,
+    on_error: str = "column",
+    error_col: str = "error",
+    counts: Counts | None = None,
+) -> DataFrame:
+    """Return ``df`` with the model's outputs beside each row. Nothing runs before an action.
+
+    Parameters
+    ----------
+    model : Model
+        Sent to the executors once per application.
+    df : DataFrame
+        Its columns are kept, and so are its rows, their order, and its partitions.
+    input_col : str, optional
+        Column for a net of one input: encoded images, Spark's image struct, (nested) arrays of
+        numbers, ML vectors. By default the one column that can be it.
+    feed : mapping of str to str, optional
+        Input blob → column, for a net of several inputs.
+    fetch : sequence of str, optional
+        Blobs to append under their own names, inner ones too; the net's outputs by default.
+        A row of a blob is an array of floats in row-major order, or a float where the blob
+        has one number a row.
+    batch_size : int
+        Rows that the model runs at a time.
+    recipe : Recipe, optional
+        How images become the input; by default `Model.recipe`.
+    on_error : {"column", "drop", "fail"}
+        What becomes of a row that cannot be scored: null outputs and the reason in
+        ``error_col``; left out; or an error that names it.
+    error_col : str
+        Name of the column of reasons.
+    counts : Counts, optional
+        Accumulators that learn how many rows were scored and failed.
+
+    Raises
+    ------
+    CaffeError
+        At once, for columns, blobs or options that cannot work.
+    """
+    _check_options(batch_size, on_error)
+    feeds = find_feeds(model, df.schema, input_col, feed, recipe)
+    blobs = tuple(model.outputs if fetch is None else fetch)
+    row_wise = model.row_wise(blobs)
+    added = [_field(model, blob, row_wise) for blob in blobs]
+    if on_error == "column":
+        added.append(StructField(error_col, StringType()))
+    _check_names(df, [field.name for field in added])
+    job = ScoreJob(
+        feeds=feeds,
+        outputs=_outputs(blobs, added, len(df.columns)),
+        batch_size=batch_size,
+        row_wise=row_wise,
+        on_error=on_error,
+        error_column=_place(len(df.columns) + len(blobs)),
+        keys=_keys(df.schema),
+    )
+    task = ScoreTask(job, ship(df.sparkSession, model), pickle_converters(model), counts)
+    return _map_arrow(df, task, added)
+
+
+def score_classes(
+    model: Model, data: Any, *, fetch: Sequence[str], batch_size: int = 32, **how: Any
+) -> Any:
+    """Return each row's 0-based class, the position of the largest number of its output.
+
+    Returns
+    -------
+    DataFrame or RDD of int
+        A DataFrame has the column "prediction" in place of the blob's.
+    """
+    (blob,) = fetch
+    if hasattr(data, "mapPartitions"):
+        return score_rdd(model, data, batch_size, fetch).map(lambda row: int(row.argmax()))
+    _check_names(data, ["prediction"])
+    scored = score_dataframe(model, data, fetch=fetch, batch_size=batch_size, **how)
+    names = [("prediction" if name == blob else name) for name in scored.columns]
+    place = len(data.columns)
+    columns = [F.col(f"`{_place(i)}`") for i in range(len(names))]
+    columns[place] = largest(columns[place])
+    return scored.toDF(*map(_place, range(len(names)))).select(*columns).toDF(*names)
+
+
+def largest(column: Any) -> Any:
+    """Return the 0-based position of an array column's largest number, the first of equals."""
+    return (F.array_position(column, F.array_max(column)) - 1).cast("int")
+
+
+def _map_arrow(df: DataFrame, task: ScoreTask, added: Sequence[StructField]) -> DataFrame:
+    """Run ``task`` over ``df``, under plain column names meanwhile.
+
+    ``mapInArrow`` looks columns up by name, which fails for names with dots, and for two
+    columns of one name.
+    """
+    _set_arrow_rows(df.sparkSession, task.job.batch_size)
+    fields = [*df.schema.fields, *added]
+    places = [_place(i) for i in range(len(fields))]
+    schema = StructType(
+        [
+            StructField(place, field.dataType, field.nullable, field.metadata)
+            for place, field in zip(places, fields, strict=True)
+        ]
+    )
+    plain = df.toDF(*places[: len(df.columns)])
+    return plain.mapInArrow(task, schema).toDF(*(field.name for field in fields))
+
+
+def _place(position: int) -> str:
+    return f"c{position}"
+
+
+def _field(model: Model, blob: str, row_wise: bool) -> StructField:
+    if blob not in {**model.inputs, **model.blob_shapes}:
+        raise CaffeError(
+            f"the net has no blob '{blob}' to fetch: it has {', '.join(model.blob_shapes)}"
+        )
+    one = row_wise and len(model.blob_shapes[blob]) == 1
+    return StructField(blob, FloatType() if one else ArrayType(FloatType(), False))
+
+
+def _outputs(blobs: Sequence[str], fields: Sequence[StructField], start: int) -> tuple[Output, ...]:
+    return tuple(
+        Output(blob, _place(start + i), isinstance(field.dataType, FloatType))
+        for i, (blob, field) in enumerate(zip(blobs, fields, strict=False))
+    )
+
+
+def _keys(schema: StructType) -> tuple[tuple[str, int], ...]:
+    """Return the first column that can tell a reader which row is meant: text, or an integer."""
+    plain = (StringType, IntegralType)
+    named = ((f.name, i) for i, f in enumerate(schema.fields) if isinstance(f.dataType, plain))
+    return tuple(named)[:1]
+
+
+def _check_options(batch_size: int, on_error: str) -> None:
+    if batch_size < 1:
+        raise CaffeError(f"batch_size is {batch_size}: give at least 1")
+    if on_error not in ON_ERROR:
+        raise CaffeError(f"on_error is '{on_error}': give one of {', '.join(ON_ERROR)}")
+
+
+def _check_names(df: DataFrame, added: Sequence[str]) -> None:
+    """Refuse names that are in ``df`` already, as Spark compares names."""
+    exact = df.sparkSession.conf.get("spark.sql.caseSensitive") == "true"
+    seen = {name if exact else name.lower() for name in df.columns}
+    for name in added:
+        key = name if exact else name.lower()
+        if key in seen:
+            raise CaffeError(
+                f"the column '{name}' would be there twice: rename the DataFrame's own by "
+                "withColumnRenamed, or choose another error_col or fetch"
+            )
+        seen.add(key)
+
+
+def _set_arrow_rows(spark: SparkSession, batch_size: int) -> None:
+    """Bring Spark's Arrow batches from 10000 rows, too many for images, to about 128."""
+    if spark.conf.get(_ARROW_ROWS) != _SPARKS_ARROW_ROWS:
+        return
+    rows = batch_size * max(1, 128 // batch_size)
+    spark.conf.set(_ARROW_ROWS, str(rows))
+    _log.info("Set %s to %d (it was Spark's default, %s)", _ARROW_ROWS, rows, _SPARKS_ARROW_ROWS)
