@@ -25,7 +25,7 @@ def check_feed(feed: Mapping[str, Array], net: Net, fetch: Sequence[str]) -> dic
     ShapeError
         For arrays of another rank than the input's.
     """
-    made = {v for layer in ancestors(net.layers, fetch) for v in layer.writes}
+    made = {v for layer in ancestors(net.layers, fetch) for v in layer.tops}
     needed = [blob for blob in net.inputs if blob in made]
     known = ", ".join(f"'{blob}' {shape}" for blob, shape in net.inputs.items())
     problems = [

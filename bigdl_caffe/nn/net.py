@@ -11,7 +11,7 @@ from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.graph.slice import ancestors
 
 # Names that torch or `CaffeNet` use for themselves, and a layer may have all the same.
-RESERVED = frozenset(dir(nn.Module())) | {"net", "_names", "_plans"}
+RESERVED = frozenset(dir(nn.Module())) | {"net", "_names", "_fed", "_plans"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,14 @@ class CaffeNet(nn.Module):
         for name, module in zip(self._names, modules, strict=True):
             if module is not None:
                 self.add_module(name, module)
+        # What is fed under a blob's name is its first value, and not the last, "x", where an
+        # in-place layer writes it again.
+        self._fed = {
+            blob: value
+            for layer, module in zip(net.layers, modules, strict=True)
+            if module is None
+            for blob, value in zip(layer.tops, layer.writes, strict=True)
+        }
         self._plans: dict[tuple[str, ...], tuple[_Step, ...]] = {}
 
     def forward(
@@ -68,7 +76,7 @@ class CaffeNet(nn.Module):
         steps = self._plans.get(wanted)
         if steps is None:
             steps = self._plans[wanted] = self._plan(wanted)
-        values = dict(feed)
+        values = {self._fed.get(blob, blob): tensor for blob, tensor in feed.items()}
         for step in steps:
             tops = step.module(*[values[v] for v in step.reads])
             values.update(

@@ -21,10 +21,12 @@ class LRNAcross(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (n, channels, height, width)."""
-        squares = x.square().flatten(2)[:, None]
-        window = (self.size, 1)
-        mean = F.avg_pool2d(squares, window, 1, (self.size // 2, 0)).view_as(x)
-        return x * (mean * self.alpha + self.k) ** -self.beta
+        half, channels = self.size // 2, x.shape[1]
+        squares = F.pad(x.square(), (0, 0, 0, 0, half, half))
+        total = squares.narrow(1, 0, channels)
+        for i in range(1, self.size):  # two to three times as fast as any of torch's poolings
+            total = total + squares.narrow(1, i, channels)
+        return x * (total * (self.alpha / self.size) + self.k) ** -self.beta
 
 
 class LRNWithin(nn.Module):

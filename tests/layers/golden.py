@@ -1,4 +1,4 @@
-"""The cases of tests/golden/layers: what real Caffe made of one small net each."""
+"""The cases of tests/golden: what real Caffe and its forks made of one small net each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from bigdl_caffe.model import Model
 from tests.paths import GOLDEN
 
-LAYERS = GOLDEN / "layers"
+GROUPS = ("layers", "ssd_layers")
 Array = np.ndarray[Any, Any]
 
 
@@ -24,18 +24,23 @@ class Case:
 
     Attributes
     ----------
-    name : str
-        "<Type>/<case>".
+    group : str
+        Folder of tests/golden.
     meta : dict
         The case's entry in manifest.json.
     """
 
-    name: str
+    group: str
     meta: dict[str, Any]
 
     @property
+    def name(self) -> str:
+        """Return "<Type>/<case>"."""
+        return str(self.meta["case"])
+
+    @property
     def folder(self) -> Path:
-        return LAYERS / self.name
+        return GOLDEN / self.group / self.name
 
     @cached_property
     def arrays(self) -> dict[str, Array]:
@@ -71,6 +76,9 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Return every case, in the manifest's order."""
-    manifest = json.loads((LAYERS / "manifest.json").read_text())
-    return [Case(meta["case"], meta) for meta in manifest]
+    """Return every case, in the manifests' order."""
+    return [
+        Case(group, meta)
+        for group in GROUPS
+        for meta in json.loads((GOLDEN / group / "manifest.json").read_text())
+    ]
