@@ -44,6 +44,8 @@ class Caffemodel:
             self.index: CaffemodelIndex = index_caffemodel(
                 _map(opened, self.file), self.file, source
             )
+            if not self.index.layers:
+                raise CaffeFormatError("there are no layers in it: is it a caffemodel?", self.file)
             self._open = stack.pop_all()
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -65,13 +66,15 @@ def unknown_report(message: Message, file: str) -> list[str]:
     return [_line(file, owner, path, places) for (owner, path), places in found.items()]
 
 
-def _owners(message: Message) -> list[tuple[Message, str]]:
-    """Return ``message`` and its layers, each with the words that name it in a report."""
-    owners: list[tuple[Message, str]] = [(message, message.DESCRIPTOR.name)]
+def _owners(message: Message) -> Iterator[tuple[Message, str]]:
+    """Yield ``message``, nets in it, and their layers, each with its name in a report."""
+    yield message, message.DESCRIPTOR.name
     if isinstance(message, pb.NetParameter):
-        owners += [(x, f"LayerParameter '{x.name}'") for x in message.layer]
-        owners += [(x, f"V1LayerParameter '{x.name or x.layer.name}'") for x in message.layers]
-    return owners
+        yield from ((x, f"LayerParameter '{x.name}'") for x in message.layer)
+        yield from ((x, f"V1LayerParameter '{x.name or x.layer.name}'") for x in message.layers)
+    elif isinstance(message, pb.SolverParameter):
+        for net in (message.net_param, message.train_net_param, *message.test_net_param):
+            yield from _owners(net)
 
 
 def _line(file: str, owner: str, path: str, places: list[tuple[int, str, str]]) -> str:

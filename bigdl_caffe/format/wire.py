@@ -67,13 +67,16 @@ def index_caffemodel(
     if kind is not None:
         raise CaffeFormatError(f"this is {kind}; a caffemodel is wanted", file, 0)
     try:
-        return _Indexer(Wire(view, file), source or BufferBytes(view)).net()
+        index = _Indexer(Wire(view, file), source or BufferBytes(view)).net()
     except CaffeFormatError as error:
-        if looks_like_text(head):
-            raise CaffeFormatError(
-                "this is text, perhaps the prototxt; the caffemodel is wanted", file, 0
-            ) from error
-        raise
+        raise (_text_error(file) if looks_like_text(head) else error) from None
+    if not index.layers and looks_like_text(head):
+        raise _text_error(file)
+    return index
+
+
+def _text_error(file: str) -> CaffeFormatError:
+    return CaffeFormatError("this is text, perhaps the prototxt; the caffemodel is wanted", file, 0)
 
 
 def index_blob(data: bytes | memoryview, file: str = "<bytes>") -> WireBlob:

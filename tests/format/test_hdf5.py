@@ -1,0 +1,79 @@
+"""HDF5 weights."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bigdl_caffe.errors import CaffeError, CaffeFormatError
+from bigdl_caffe.format.source import open_weights
+from tests.paths import SHARED, needs_models
+
+h5py = pytest.importorskip("h5py")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "n.caffemodel.h5"
+    with h5py.File(path, "w") as file:
+        for index in range(11):
+            file[f"data/many/{index}"] = np.full((1, 2), index, np.float64)
+        file["data/block/conv/0"] = np.arange(6, dtype=np.float32).reshape(2, 3)
+        file["data/block/0"] = np.float32(3)
+        file.create_group("data/relu")
+    return path
+
+
+def test_layers_and_their_blobs(path: Path) -> None:
+    with open_weights(path) as source:
+        layers = {x.name: x.blobs for x in source.layers}
+        assert {name: len(blobs) for name, blobs in layers.items()} == {
+            "block": 1, "block/conv": 1, "many": 11, "relu": 0,
+        }  # fmt: skip
+        assert layers["block/conv"][0].shape == (2, 3)
+        assert layers["block/conv"][0].fits((2, 3))
+        out = np.empty(2, np.float32)
+        layers["many"][10].copy_to(out)  # blob 10 is after blob 9, not after blob 1
+        assert out.tolist() == [10, 10]
+        scalar = np.empty(1, np.float32)
+        layers["block"][0].copy_to(scalar)
+        assert scalar.tolist() == [3]
+
+
+def test_what_is_no_weight_file_is_told(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x", "w") as file:
+        file["history/0"] = np.zeros(3)
+    with pytest.raises(CaffeFormatError, match="solverstate"):
+        open_weights(tmp_path / "x")
+
+
+def test_blobs_must_be_numbered(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x", "w") as file:
+        file["data/l/kernel"] = np.zeros(3)
+    with pytest.raises(CaffeFormatError, match="'kernel'"):
+        open_weights(tmp_path / "x")
+
+
+def test_truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:900])
+    with pytest.raises(CaffeFormatError, match="damaged"):
+        open_weights(path)
+
+
+def test_without_h5py(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(CaffeError, match=r"bigdl-caffe\[hdf5\]"):
+        open_weights(path)
+
+
+@needs_models
+def test_real_files() -> None:
+    for path in (SHARED / "models").glob("*/*.caffemodel.h5"):
+        with open_weights(path) as source:
+            for blob in (b for layer in source.layers for b in layer.blobs):
+                out = np.full(blob.count, np.nan, np.float32)
+                blob.copy_to(out)
+                assert np.isfinite(out).all()
