@@ -16,6 +16,7 @@ import pyarrow as pa
 import torch
 from pyspark import TaskContext, cloudpickle
 
+from bigdl_caffe.layers.registry import registry
 from bigdl_caffe.spark.batches import ScoreJob, count_nothing, score_batches
 from bigdl_caffe.spark.ship import open_shipped
 from bigdl_caffe.spark.ways import Shipped
@@ -33,10 +34,11 @@ _models: OrderedDict[tuple[str, bytes], Model] = OrderedDict()
 
 
 def pickle_converters(model: Model) -> bytes:
-    """Return the model's own converters, by value where workers cannot import them."""
-    pickled: bytes = cloudpickle.dumps(  # type: ignore[no-untyped-call]  # pyspark has no types here
-        dict(model.converters)
-    )
+    """Return the net's layer types that are not ours, by value where workers lack their module."""
+    types = registry(model.converters)
+    used = {layer.type: types[layer.type] for layer in model.net.layers}
+    own = {name: cls for name, cls in used.items() if not cls.__module__.startswith("bigdl_caffe.")}
+    pickled: bytes = cloudpickle.dumps(own)  # type: ignore[no-untyped-call]  # pyspark has no type
     return pickled
 
 
