@@ -25,8 +25,8 @@ def check_feed(feed: Mapping[str, Array], net: Net, fetch: Sequence[str]) -> dic
     ShapeError
         For arrays of another rank than the input's.
     """
-    made = {v for layer in ancestors(net.layers, fetch) for v in layer.tops}
-    needed = [blob for blob in net.inputs if blob in made]
+    made = {v for layer in ancestors(net.layers, fetch) for v in layer.writes}
+    needed = [blob for blob, value in net.fed.items() if value in made]
     known = ", ".join(f"'{blob}' {shape}" for blob, shape in net.inputs.items())
     problems = [
         f"'{b}' is not an input of this net: feed {known}" for b in feed if b not in net.inputs

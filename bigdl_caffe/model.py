@@ -6,37 +6,26 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, BinaryIO, overload
+from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from bigdl_caffe import bundle, feeding
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format.paths import atomic_write
-from bigdl_caffe.graph.ir import Net, Shape
-from bigdl_caffe.graph.shapes import infer
-from bigdl_caffe.graph.slice import check_blobs
 from bigdl_caffe.graph.summary import Cost, summarise
 from bigdl_caffe.layers.assemble import Assembled, Options, assemble
 from bigdl_caffe.layers.registry import Layer, count, registry
-from bigdl_caffe.nn.net import CaffeNet
-from bigdl_caffe.weights.install import build_module
+from bigdl_caffe.runner import Runner
 from bigdl_caffe.weights.match import LoadReport
 from bigdl_caffe.weights.slots import Slot, plan_slots
 from bigdl_caffe.weights.table import WeightTable, open_table
 
 if TYPE_CHECKING:
-    from pyspark import RDD
-    from pyspark.sql import DataFrame
-
     from bigdl_caffe.image import Recipe
 
-Array = np.ndarray[Any, Any]
 
-
-class Model:
+class Model(Runner):
     """A Caffe net and its weights.
 
     Make one with `load_caffe_model` (from Caffe's files) or `open_bundle` (from one
@@ -61,11 +50,8 @@ class Model:
         load_report: LoadReport,
         source: str = "",
     ) -> None:
-        self._assembled = assembled
-        self._slots = slots
-        self._table = table
+        super().__init__(assembled, slots, table)
         self._options = options
-        self._checked: dict[tuple[tuple[str, Shape], ...], dict[str, Shape]] = {}
         self.converters = dict(converters)
         self.load_report = load_report
         self.source = source
@@ -160,7 +146,7 @@ class Model:
         model.__dict__["content_hash"] = metadata[bundle.PREFIX + "sha256"]
         return model
 
-    def write_bundle(self, target: str | Path | BinaryIO) -> str:
+    def write_bundle(self, target: str | Path | IO[bytes]) -> str:
         """Write the model as one Arrow file and return its content hash.
 
         Parameters
@@ -186,27 +172,6 @@ class Model:
         return self._table.content_hash(self._metadata)
 
     # -- looking at it ---------------------------------------------------------------
-
-    @property
-    def net(self) -> Net:
-        """The immutable net."""
-        return self._assembled.net
-
-    @property
-    def inputs(self) -> Mapping[str, Shape]:
-        """Input blobs and their declared shapes (N, ...)."""
-        return MappingProxyType(dict(self.net.inputs))
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Output blobs, sorted as pycaffe's ``net.outputs``."""
-        return self.net.outputs
-
-    @property
-    def blob_shapes(self) -> Mapping[str, Shape]:
-        """Shape of every blob at the declared input shapes."""
-        made = (blob for layer in self.net.layers for blob in layer.tops)
-        return MappingProxyType({b: self.net.shapes[b] for b in made if b in self.net.shapes})
 
     @cached_property
     def params(self) -> Mapping[str, list[Tensor]]:
@@ -243,117 +208,8 @@ class Model:
         feeds = ", ".join(f"{blob} {shape}" for blob, shape in self.inputs.items())
         return f"Model('{self.net.name}': {feeds} -> {', '.join(self.outputs)})"
 
-    # -- running it ------------------------------------------------------------------
+    # -- scoring many rows -----------------------------------------------------------
 
-    def to_torch(self) -> CaffeNet:
-        """Return the net as a torch module: dict of blob → tensor in, the same out.
-
-        The module is the model's own, made when first asked for: its parameters are the
-        model's weights.
-        """
-        return self._module
-
-    @cached_property
-    def _module(self) -> CaffeNet:
-        return build_module(self._assembled, self._slots, self._table)
-
-    def run(
-        self, feed: Mapping[str, Array], fetch: Sequence[str] | None = None
-    ) -> dict[str, Array]:
-        """Run a forward pass.
-
-        Parameters
-        ----------
-        feed : mapping of str to ndarray
-            The input blobs that ``fetch`` needs. Any float or integer type; computed in
-            float32. Batch and spatial sizes may differ from the declared ones.
-        fetch : sequence of str, optional
-            Blobs to return, inner ones too: only what they need is run. By default the
-            net's outputs. A blob written in place has the value it ends with.
-
-        Returns
-        -------
-        dict of str to ndarray
-            float32, in Caffe's shapes.
-
-        Raises
-        ------
-        ShapeError
-            When a feed's shape does not go through the net.
-        CaffeError
-            For unknown blobs, or inputs that ``fetch`` needs and ``feed`` lacks.
-        """
-        wanted = self._check_fetch(fetch)
-        arrays = feeding.check_feed(feed, self.net, wanted)
-        self._check_shapes({blob: array.shape for blob, array in arrays.items()})
-        with torch.inference_mode(self.net.phase == "TEST"), torch.set_grad_enabled(False):
-            tops = self.to_torch()({k: torch.from_numpy(a) for k, a in arrays.items()}, wanted)
-        return {blob: top.numpy() for blob, top in tops.items()}
-
-    def _check_fetch(self, fetch: Sequence[str] | None) -> tuple[str, ...]:
-        if isinstance(fetch, str):
-            fetch = [fetch]
-        wanted = self.outputs if fetch is None else tuple(fetch)
-        check_blobs(wanted, self.net.layers)
-        return wanted
-
-    def _check_shapes(self, given: Mapping[str, Shape]) -> Mapping[str, Shape]:
-        """Return every value's shape at the ``given`` input shapes, inferred once for each."""
-        if all(self.net.inputs[blob] == shape for blob, shape in given.items()):
-            return self.net.shapes
-        key = tuple(sorted(given.items()))
-        if key not in self._checked:
-            shapes = {**self.net.inputs, **given}
-            self._checked[key] = infer(self.net.layers, self._assembled.layers, shapes)
-        return self._checked[key]
-
-    def row_wise(self, fetch: Sequence[str] | None = None) -> bool:
-        """Return whether each row of ``fetch`` comes from the same row of the inputs.
-
-        A net with a fixed batch in a Reshape, or with one list of detections for the
-        whole batch, has outputs of another length: its rows must be run one at a time.
-        """
-        wanted = self._check_fetch(fetch)
-        try:
-            shapes = [
-                self._check_shapes({b: (n, *s[1:]) for b, s in self.inputs.items()}) for n in (2, 3)
-            ]
-        except CaffeError:
-            return False
-        return all(s[blob][:1] == (n,) for n, s in zip((2, 3), shapes) for blob in wanted)
-
-    def forward(self, x: Array | Sequence[Array]) -> Array | list[Array]:
-        """Run a forward pass as BigDL does: arrays in, arrays out.
-
-        Parameters
-        ----------
-        x : ndarray or sequence of ndarray
-            One array for each input, in the order of `inputs`.
-
-        Returns
-        -------
-        ndarray or list of ndarray
-            One array for each output, in the order of `outputs`; a single output is not
-            in a list.
-        """
-        feed = feeding.name_arrays(x, self.net)
-        tops = list(self.run(feed).values())
-        return tops[0] if len(tops) == 1 else tops
-
-    __call__ = forward
-
-    @overload
-    def predict(
-        self, data: Array, batch_size: int = ..., fetch: Sequence[str] | None = ...
-    ) -> Array: ...
-    @overload
-    def predict(
-        self, data: DataFrame, batch_size: int = ..., fetch: Sequence[str] | None = ..., **how: Any
-    ) -> DataFrame: ...
-    @overload
-    def predict(
-        self, data: RDD[Any], batch_size: int = ..., fetch: Sequence[str] | None = ...
-    ) -> RDD[Any]: ...
     def predict(
         self, data: Any, batch_size: int = 32, fetch: Sequence[str] | None = None, **how: Any
     ) -> Any:
@@ -362,16 +218,15 @@ class Model:
         Parameters
         ----------
         data : ndarray, dict of str to ndarray, Spark DataFrame or RDD of arrays
-            Rows along the first axis; a dict for nets with several inputs. For a
-            DataFrame see `bigdl_caffe.spark.transformer.score_dataframe`: encoded images
-            are decoded and prepared on the executors.
+            Rows along the first axis; a dict for nets with several inputs. Of a
+            DataFrame, encoded images are decoded and prepared on the executors.
         batch_size : int
             Rows a forward pass takes at once.
         fetch : sequence of str, optional
             Blobs to return; the net's outputs by default.
         **how
-            For a DataFrame: ``input_col``, ``feed``, ``recipe``, ``on_error``,
-            ``error_col``.
+            For a DataFrame, as `bigdl_caffe.spark.transformer.score_dataframe` has them:
+            ``input_col``, ``feed``, ``recipe``, ``on_error``, ``error_col``.
 
         Returns
         -------
@@ -380,52 +235,55 @@ class Model:
             DataFrame, lazily, its own columns, one for each blob, and the error column.
         """
         if feeding.is_spark(data):
-            from bigdl_caffe.spark.transformer import score  # Spark only when it is used
+            from bigdl_caffe.spark import transformer  # Spark only when it is used
 
-            return score(self, data, batch_size=batch_size, fetch=fetch, **how)
-        wanted = self._check_fetch(fetch)
+            return transformer.score(self, data, batch_size=batch_size, fetch=fetch, **how)
+        wanted = self.check_fetch(fetch)
         feed = data if isinstance(data, Mapping) else feeding.name_arrays(data, self.net)
         tops = feeding.in_batches(self.run, feed, wanted, batch_size, self.row_wise(wanted))
         return tops[wanted[0]] if len(wanted) == 1 else tops
 
-    def predict_class(self, data: Any, batch_size: int = 32, **how: Any) -> Any:
+    def predict_class(
+        self, data: Any, batch_size: int = 32, fetch: str | None = None, **how: Any
+    ) -> Any:
         """Return the 0-based class of each row: the position of its largest output.
 
         Parameters
         ----------
         data, batch_size, **how
             As for `predict`.
+        fetch : str, optional
+            The blob with the classes' scores; needed when the net has several outputs.
 
         Returns
         -------
         ndarray of int64, DataFrame or RDD of int
-            A DataFrame has an integer column "prediction" in place of the blob.
+            A DataFrame gets an integer column "prediction" beside its own.
         """
-        if len(self.outputs) != 1 and "fetch" not in how:
+        if fetch is None and len(self.outputs) != 1:
             raise CaffeError(
                 f"the net has outputs {', '.join(self.outputs)}: say whose classes you want, "
-                "by predict_class(data, fetch=['...'])"
+                "by predict_class(data, fetch='...')"
             )
-        fetch = how.pop("fetch", self.outputs)
+        blob = fetch or self.outputs[0]
         if feeding.is_spark(data):
-            from bigdl_caffe.spark.transformer import score_classes  # Spark only when it is used
+            from bigdl_caffe.spark import transformer  # Spark only when it is used
 
-            return score_classes(self, data, batch_size=batch_size, fetch=fetch, **how)
-        scores = self.predict(data, batch_size, fetch)
+            return transformer.score_classes(self, data, fetch=[blob], batch_size=batch_size, **how)
+        scores = self.predict(data, batch_size, [blob])
         return scores.reshape(len(scores), -1).argmax(1)
 
-    def recipe(self, mean: Any = None, **steps: Any) -> Recipe:
+    def recipe(self, **steps: Any) -> Recipe:
         """Return how pixels become the net's input, beginning with the prototxt's own words.
 
         Parameters
         ----------
-        mean, **steps
-            What to do otherwise; see `bigdl_caffe.image.recipe_for`.
+        **steps
+            What to do otherwise: ``resize``, ``mean``, ``scale``, ``channel_order``; see
+            `bigdl_caffe.image.recipe_for`.
         """
         from bigdl_caffe.image import recipe_for  # Pillow only when it is used
 
         blob, shape = feeding.image_input(self.net)
-        transform = feeding.transform_param(self.net, blob)
         base = Path(self.source).parent if self.source else None
-        overrides = {**steps, **({} if mean is None else {"mean": mean})}
-        return recipe_for(transform, shape, base, **overrides)
+        return recipe_for(feeding.transform_param(self.net, blob), shape, base, **steps)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from bigdl_caffe.format._pb import caffe_pb2 as pb
@@ -81,3 +82,10 @@ class Net:
     phase: str
     definition: pb.NetParameter
     shapes: Mapping[str, Shape] = field(default_factory=dict)
+
+    @cached_property
+    def fed(self) -> Mapping[str, str]:
+        """Input blob → the value the caller feeds (another than the blob's last, in place)."""
+        makers = [layer for layer in self.layers if not layer.bottoms]
+        values = {b: v for m in makers for b, v in zip(m.tops, m.writes, strict=True)}
+        return {blob: values[blob] for blob in self.inputs}

@@ -56,9 +56,10 @@ def infer(
 
 def _given(layer: LayerDef, given: Mapping[str, Shape], read: Collection[str]) -> dict[str, Shape]:
     """Return the shapes of an input layer's tops when the caller gave all that matter."""
-    if layer.bottoms or any(blob in read and blob not in given for blob in layer.tops):
+    tops = dict(zip(layer.writes, layer.tops, strict=True))
+    if layer.bottoms or any(v in read and blob not in given for v, blob in tops.items()):
         return {}
-    return {blob: tuple(given[blob]) for blob in layer.tops if blob in given}
+    return {value: tuple(given[blob]) for value, blob in tops.items() if blob in given}
 
 
 def _inferred(

@@ -52,7 +52,7 @@ def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> 
     inputs, outputs = _ends(specs, options, kinds)
     _check_given(options.input_shapes, inputs)
     sizes = shapes.infer(specs, layers, options.input_shapes)
-    feeds = {blob: sizes[blob] for blob in inputs}
+    feeds = {blob: sizes[value] for blob, value in inputs.items()}
     net = Net(definition.name, specs, feeds, outputs, options.phase, definition, sizes)
     return Assembled(net, layers)
 
@@ -103,18 +103,20 @@ def _wanted(specs: tuple[LayerDef, ...], options: Options, kinds: _Kinds) -> tup
 
 def _ends(
     specs: Sequence[LayerDef], options: Options, kinds: _Kinds
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the blobs the caller feeds and those the net gives back.
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the blobs the caller feeds, with their values, and the blobs the net gives back.
 
     What an input layer makes and nothing reads is neither, unless there is nothing else.
     """
-    fed = [blob for spec in specs if kinds.is_input(spec) for blob in spec.tops]
-    outputs = options.outputs or slice.dangling(specs)
-    useless = set(fed) & set(slice.dangling(specs)) - set(options.outputs or ())
-    if useless >= set(outputs):
-        return tuple(dict.fromkeys(fed)), outputs
-    inputs = tuple(dict.fromkeys(blob for blob in fed if blob not in useless))
-    return inputs, tuple(blob for blob in outputs if blob not in useless)
+    makers = [spec for spec in specs if kinds.is_input(spec)]
+    fed = {b: v for spec in makers for b, v in zip(spec.tops, spec.writes, strict=True)}
+    if options.outputs is not None:
+        return fed, options.outputs
+    read = {value for spec in specs for value in spec.reads}
+    useful = {blob: value for blob, value in fed.items() if value in read}
+    outputs = slice.dangling(specs)
+    wanted = tuple(blob for blob in outputs if blob in useful or blob not in fed)
+    return (useful, wanted) if wanted else (fed, outputs)
 
 
 def _check_given(given: Mapping[str, Shape], inputs: Collection[str]) -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.graph.slice import ancestors
 
 # Names that torch or `CaffeNet` use for themselves, and a layer may have all the same.
-RESERVED = frozenset(dir(nn.Module())) | {"net", "_names", "_fed", "_plans"}
+RESERVED = frozenset(dir(nn.Module())) | {"net", "_names", "_plans"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,14 @@ class _Step:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     frees: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What it takes to compute some blobs: input blobs with their values, and steps."""
+
+    feeds: Mapping[str, str]
+    steps: tuple[_Step, ...]
 
 
 class CaffeNet(nn.Module):
@@ -45,15 +54,7 @@ class CaffeNet(nn.Module):
         for name, module in zip(self._names, modules, strict=True):
             if module is not None:
                 self.add_module(name, module)
-        # What is fed under a blob's name is its first value, and not the last, "x", where an
-        # in-place layer writes it again.
-        self._fed = {
-            blob: value
-            for layer, module in zip(net.layers, modules, strict=True)
-            if module is None
-            for blob, value in zip(layer.tops, layer.writes, strict=True)
-        }
-        self._plans: dict[tuple[str, ...], tuple[_Step, ...]] = {}
+        self._plans: dict[tuple[str, ...], _Plan] = {}
 
     def forward(
         self, feed: Mapping[str, Tensor], fetch: Sequence[str] | None = None
@@ -71,17 +72,26 @@ class CaffeNet(nn.Module):
         -------
         dict of str to Tensor
             In the order of ``fetch``.
+
+        Raises
+        ------
+        CaffeError
+            When a blob that ``fetch`` needs is not fed.
         """
         wanted = tuple(fetch) if fetch is not None else self.net.outputs
-        steps = self._plans.get(wanted)
-        if steps is None:
-            steps = self._plans[wanted] = self._plan(wanted)
-        values = {self._fed.get(blob, blob): tensor for blob, tensor in feed.items()}
-        for step in steps:
-            tops = step.module(*[values[v] for v in step.reads])
-            values.update(
-                zip(step.writes, (tops,) if isinstance(tops, Tensor) else tops, strict=True)
+        plan = self._plans.get(wanted)
+        if plan is None:
+            plan = self._plans[wanted] = self._plan(wanted)
+        missing = [blob for blob in plan.feeds if blob not in feed]
+        if missing:
+            raise CaffeError(
+                *(f"input '{b}' is not fed; fed are: {', '.join(feed)}" for b in missing)
             )
+        values = {value: feed[blob] for blob, value in plan.feeds.items()}
+        for step in plan.steps:
+            made = step.module(*[values[v] for v in step.reads])
+            tops = (made,) if isinstance(made, Tensor) else made
+            values.update(zip(step.writes, tops, strict=True))
             for value in step.frees:
                 del values[value]
         return {blob: values[blob] for blob in wanted}
@@ -90,23 +100,26 @@ class CaffeNet(nn.Module):
         """Return the module of each of the net's layers, None where it is fed."""
         return [self._modules.get(name) for name in self._names]
 
-    def _plan(self, wanted: tuple[str, ...]) -> tuple[_Step, ...]:
+    def _plan(self, wanted: tuple[str, ...]) -> _Plan:
         """Return the steps to ``wanted``, each value freed behind its last reader."""
         # Every value is written once, so its writes tell a layer from all others.
         modules = {
             layer.writes: module
             for layer, module in zip(self.net.layers, self.layer_modules(), strict=True)
         }
+        layers = ancestors(self.net.layers, wanted)
+        made = {value for layer in layers for value in layer.writes}
+        feeds = {blob: value for blob, value in self.net.fed.items() if value in made}
         kept = set(wanted)
         steps = []
-        for layer in reversed(ancestors(self.net.layers, wanted)):
+        for layer in reversed(layers):
             module = modules[layer.writes]
             if module is None:
                 continue
             frees = tuple({v for v in (*layer.reads, *layer.writes) if v not in kept})
             kept.update(frees)
             steps.append(_Step(module, layer.reads, layer.writes, frees))
-        return tuple(reversed(steps))
+        return _Plan(feeds, tuple(reversed(steps)))
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the plans out: they hold modules and are made again on demand."""

@@ -27,28 +27,30 @@ def build_module(assembled: Assembled, slots: Sequence[Slot], table: WeightTable
         else layer.module([net.shapes[value] for value in spec.reads])
         for spec, layer in zip(net.layers, assembled.layers, strict=True)
     ]
-    tensors: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+    owners: dict[str, Tensor] = {}
     for slot in slots:
         module = modules[slot.layer]
         if module is not None:
-            _install(module, slot, _tensor(slot, table, tensors))
+            _install(module, slot, _tensor(slot, table, owners))
     return CaffeNet(net, modules).train(net.phase == "TRAIN")
 
 
-def _tensor(
-    slot: Slot, table: WeightTable, tensors: dict[tuple[str, tuple[int, ...]], Tensor]
-) -> Tensor:
-    """Return the tensor of ``slot``: one object for all layers that share it in one shape."""
-    where = (slot.key, slot.spec.shape)
-    if where not in tensors:
-        view = torch.from_numpy(table.blobs[slot.key]).reshape(slot.spec.shape)
-        tensors[where] = nn.Parameter(view) if slot.spec.trainable else view
-    return tensors[where]
+def _tensor(slot: Slot, table: WeightTable, owners: dict[str, Tensor]) -> Tensor:
+    """Return the tensor of ``slot``: the owner's own, or a view of it in a shape of its own."""
+    if slot.key not in owners:
+        blob = torch.from_numpy(table.blobs[slot.key])
+        owners[slot.key] = nn.Parameter(blob) if slot.spec.trainable else blob
+    owner = owners[slot.key]
+    return owner if owner.shape == slot.spec.shape else owner.view(slot.spec.shape)
 
 
 def _install(module: nn.Module, slot: Slot, tensor: Tensor) -> None:
     attr = slot.spec.attr
     if isinstance(tensor, nn.Parameter):
         module.register_parameter(attr, tensor)
+    elif tensor.requires_grad:
+        # A PERMISSIVE share: its gradient flows to the owner's parameter.
+        module._parameters.pop(attr, None)
+        setattr(module, attr, tensor)
     else:
         module.register_buffer(attr, tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,39 +66,48 @@ class Match:
 def match(net: Net, slots: Sequence[Slot], source: WeightSource) -> Match:
     """Match the layers of ``source`` to those of ``net`` by name.
 
-    A layer's type in the file is ignored, as Caffe does; of two layers of one name in
-    the net the first is filled; of two in the file the last counts.
+    A layer's type in the file is ignored, as Caffe does. Where a name stands more than
+    once, the file's first goes to the net's first and so on, so that what was saved loads
+    again (Caffe gives all to the first); what the file has too many goes to the net's last.
     """
     targets = _slots_by_name(net, slots)
+    seen: Counter[str] = Counter()
     copies: dict[str, BlobRef] = {}
     problems: list[str] = []
     notes: list[str] = []
     copied: dict[str, None] = {}
     unused: dict[str, None] = {}
+    names = {spec.name for spec in net.layers}
     for layer in source.layers:
-        target = targets.get(layer.name)
-        if target is None:
-            if layer.blobs and layer.name not in {spec.name for spec in net.layers}:
+        if layer.name not in targets:
+            if layer.blobs and layer.name not in names:
                 unused[layer.name] = None
             continue
+        target = targets[layer.name][: seen[layer.name] + 1][-1]
+        seen[layer.name] += bool(layer.blobs)
         wrong = _misfits(layer.name, target, layer.blobs, source.file)
         problems += wrong
         if not wrong:
             notes += _leniencies(layer.name, target, layer.blobs)
             copies.update({s.key: b for s, b in zip(target, layer.blobs, strict=True)})
             copied[layer.name] = None
-    missing = [name for name, target in targets.items() if any(s.key not in copies for s in target)]
+    missing = [
+        name
+        for name, occurrences in targets.items()
+        if any(slot.key not in copies for target in occurrences for slot in target)
+    ]
     report = LoadReport(tuple(copied), tuple(missing), tuple(unused), tuple(notes))
     return Match(copies, tuple(problems), report)
 
 
-def _slots_by_name(net: Net, slots: Sequence[Slot]) -> dict[str, list[Slot]]:
-    first: dict[str, int] = {}
-    out: dict[str, list[Slot]] = {}
+def _slots_by_name(net: Net, slots: Sequence[Slot]) -> dict[str, list[list[Slot]]]:
+    """Return layer name → the slots of each layer of that name."""
+    by_layer: dict[int, list[Slot]] = {}
     for slot in slots:
-        name = net.layers[slot.layer].name
-        if first.setdefault(name, slot.layer) == slot.layer:
-            out.setdefault(name, []).append(slot)
+        by_layer.setdefault(slot.layer, []).append(slot)
+    out: dict[str, list[list[Slot]]] = {}
+    for layer, target in by_layer.items():
+        out.setdefault(net.layers[layer].name, []).append(target)
     return out
 
 

@@ -12,7 +12,7 @@ import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +49,7 @@ class WeightTable:
             digest.update(f"{key}={metadata[key]}\0".encode())
         for key, blob in self.blobs.items():
             digest.update(f"{key}{blob.shape}\0".encode())
-            digest.update(memoryview(blob.reshape(-1)).cast("B"))
+            digest.update(blob.reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
 
     def to_batch(self, metadata: Mapping[str, str]) -> pa.RecordBatch:
@@ -59,7 +59,7 @@ class WeightTable:
         schema = pa.schema(fields, metadata=dict(metadata))
         return pa.RecordBatch.from_arrays(list(columns.values()), schema=schema)
 
-    def write(self, sink: BinaryIO, metadata: Mapping[str, str]) -> None:
+    def write(self, sink: IO[bytes], metadata: Mapping[str, str]) -> None:
         """Write the Arrow IPC file to ``sink``."""
         batch = self.to_batch(metadata)
         with pa.ipc.new_file(sink, batch.schema) as writer:

@@ -22,7 +22,7 @@ LEVELS: list[set[str]] = [
     {"layers", "nn"},
     {"weights"},
     {"image"},
-    {"load", "model"},
+    {"bundle", "feeding", "load", "model", "runner"},
     {"spark", "train", "export", "verify"},
     {"cli", "__main__"},
 ]
@@ -42,7 +42,7 @@ DEFERRED = {
 
 FOREIGN = {
     "torch": {"errors", "format", "graph"},
-    "pyspark": {"errors", "format", "graph", "layers", "nn", "weights", "image", "load", "model"},
+    "pyspark": {"errors", "format", "graph", "layers", "nn", "weights", "image", "bundle", "feeding", "load", "model", "runner"},
 }
 """Packages that some parts must work without."""
 

@@ -1,0 +1,190 @@
+"""A built net that runs: arrays in, arrays out. `bigdl_caffe.Model` is one with its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+
+from bigdl_caffe import feeding
+from bigdl_caffe.errors import CaffeError, ShapeError
+from bigdl_caffe.graph.ir import Net, Shape
+from bigdl_caffe.graph.shapes import infer
+from bigdl_caffe.graph.slice import check_blobs
+from bigdl_caffe.layers.assemble import Assembled
+from bigdl_caffe.nn.net import CaffeNet
+from bigdl_caffe.weights.install import build_module
+from bigdl_caffe.weights.slots import Slot
+from bigdl_caffe.weights.table import WeightTable
+
+Array = np.ndarray[Any, Any]
+
+
+class Runner:
+    """What a net computes.
+
+    Parameters
+    ----------
+    assembled : Assembled
+        The net and its layers.
+    slots : sequence of Slot
+        Its learnable blobs.
+    table : WeightTable
+        Their numbers.
+    """
+
+    def __init__(self, assembled: Assembled, slots: Sequence[Slot], table: WeightTable) -> None:
+        self._assembled = assembled
+        self._slots = slots
+        self._table = table
+        self._inferred: dict[tuple[tuple[str, Shape], ...], Mapping[str, Shape]] = {}
+
+    @property
+    def net(self) -> Net:
+        """The immutable net."""
+        return self._assembled.net
+
+    @property
+    def inputs(self) -> Mapping[str, Shape]:
+        """Input blobs and their declared shapes (N, ...)."""
+        return MappingProxyType(dict(self.net.inputs))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Output blobs, sorted as pycaffe's ``net.outputs``."""
+        return self.net.outputs
+
+    @property
+    def blob_shapes(self) -> Mapping[str, Shape]:
+        """Shape of every blob at the declared input shapes."""
+        made = (blob for layer in self.net.layers for blob in layer.tops)
+        return MappingProxyType({b: self.net.shapes[b] for b in made if b in self.net.shapes})
+
+    def to_torch(self) -> CaffeNet:
+        """Return the net as a torch module: dict of blob → tensor in, the same out.
+
+        The module is the model's own, made when first asked for: its parameters are the
+        model's weights.
+        """
+        return self._module
+
+    @cached_property
+    def _module(self) -> CaffeNet:
+        return build_module(self._assembled, self._slots, self._table)
+
+    def run(
+        self, feed: Mapping[str, Array], fetch: Sequence[str] | None = None
+    ) -> dict[str, Array]:
+        """Run a forward pass.
+
+        Parameters
+        ----------
+        feed : mapping of str to ndarray
+            The input blobs that ``fetch`` needs. Any float or integer type; computed in
+            float32. Batch and spatial sizes may differ from the declared ones.
+        fetch : sequence of str, optional
+            Blobs to return, inner ones too: only what they need is run. By default the
+            net's outputs. A blob written in place has the value it ends with.
+
+        Returns
+        -------
+        dict of str to ndarray
+            float32, in Caffe's shapes.
+
+        Raises
+        ------
+        ShapeError
+            When a feed's shape does not go through the net.
+        CaffeError
+            For unknown blobs, or inputs that ``fetch`` needs and ``feed`` lacks.
+        """
+        wanted = self.check_fetch(fetch)
+        arrays = feeding.check_feed(feed, self.net, wanted)
+        self.shapes_at({blob: array.shape for blob, array in arrays.items()})
+        tensors = {blob: torch.from_numpy(array) for blob, array in arrays.items()}
+        module = self.to_torch()  # outside of inference mode: its parameters may be trained later
+        with torch.inference_mode():
+            tops = module(tensors, wanted)
+        return {blob: top.numpy() for blob, top in tops.items()}
+
+    def check_fetch(self, fetch: Sequence[str] | None) -> tuple[str, ...]:
+        """Return the blobs to fetch, the outputs for None; raise `CaffeError` for unknown ones."""
+        if fetch is None:
+            return self.outputs
+        wanted = (fetch,) if isinstance(fetch, str) else tuple(fetch)
+        check_blobs(wanted, self.net.layers)
+        return wanted
+
+    def shapes_at(self, inputs: Mapping[str, Shape]) -> Mapping[str, Shape]:
+        """Return the shape of every value when input blobs have other shapes than declared.
+
+        Raises
+        ------
+        ShapeError
+            When a layer cannot take them, or would need weights of another shape.
+        """
+        if all(self.net.inputs[blob] == shape for blob, shape in inputs.items()):
+            return self.net.shapes
+        key = tuple(sorted(inputs.items()))
+        if key not in self._inferred:
+            given = {**self.net.inputs, **inputs}
+            shapes = infer(self.net.layers, self._assembled.layers, given)
+            self._check_weights(shapes)
+            self._inferred[key] = MappingProxyType(shapes)
+        return self._inferred[key]
+
+    def _check_weights(self, shapes: Mapping[str, Shape]) -> None:
+        problems = []
+        for i in dict.fromkeys(slot.layer for slot in self._slots):
+            spec, layer = self.net.layers[i], self._assembled.layers[i]
+            now = [b.shape for b in layer.blob_specs([shapes[v] for v in spec.reads])]
+            built = [slot.spec.shape for slot in self._slots if slot.layer == i]
+            if now != built:
+                problems.append(
+                    f"{spec}: its weights have shapes {built}, inputs of this size need {now}: "
+                    "feed the size the weights were trained for"
+                )
+        if problems:
+            raise ShapeError(*problems)
+
+    def row_wise(self, fetch: Sequence[str] | None = None) -> bool:
+        """Return whether each row of ``fetch`` comes from the same row of the inputs.
+
+        A net with a fixed batch in a Reshape, or with one list of detections for the
+        whole batch, has outputs of another length: its rows must be run one at a time.
+        """
+        wanted = self.check_fetch(fetch)
+        batches = (2, 3)
+        try:
+            shapes = [self.shapes_at(self._with_batch(n)) for n in batches]
+        except CaffeError:
+            return False
+        return all(
+            at[blob][:1] == (n,) for n, at in zip(batches, shapes, strict=True) for blob in wanted
+        )
+
+    def _with_batch(self, n: int) -> dict[str, Shape]:
+        return {blob: (n, *shape[1:]) for blob, shape in self.net.inputs.items()}
+
+    def forward(self, x: Array | Sequence[Array]) -> Array | list[Array]:
+        """Run a forward pass as BigDL does: arrays in, arrays out.
+
+        Parameters
+        ----------
+        x : ndarray or sequence of ndarray
+            One array for each input, in the order of `inputs`.
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            One array for each output, in the order of `outputs`; a single output is not
+            in a list.
+        """
+        tops = list(self.run(feeding.name_arrays(x, self.net)).values())
+        return tops[0] if len(tops) == 1 else tops
+
+    __call__ = forward
