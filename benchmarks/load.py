@@ -65,14 +65,14 @@ def load(files: Files) -> Callable[[], object]:
 def reopen(files: Files) -> Callable[[], object]:
     from bigdl_caffe import Model
 
-    return lambda: Model.open_bundle(files.arrow)
+    return lambda: Model.open_bundle(files.arrow).to_torch()
 
 
 WAYS = {
     "OpenCV readNetFromCaffe": opencv,
     "load_caffe_model, ready to run": load,
     "index of the blobs only": index,
-    "Arrow file opened again": reopen,
+    "Arrow file, ready to run": reopen,
 }
 REFERENCE = next(iter(WAYS))
 

@@ -19,7 +19,8 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 from torch.nn import functional as F
 
-from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.caffemodel import write_caffemodel
+from bigdl_caffe.format.prototxt import read_net
 
 HERE = Path(__file__).resolve().parent
 LEVEL = 15  # grey levels of a PNG pixel for each of the 16 steps of a scan
@@ -70,18 +71,14 @@ def train(images: torch.Tensor, digits: torch.Tensor) -> nn.Sequential:
     return net.eval()
 
 
-def caffemodel(net: nn.Sequential) -> bytes:
-    """Return the weights of ``net`` as a Caffe V2 binary."""
-    message = pb.NetParameter(name="LeNetDigits")
-    for name, module in net.named_children():
-        if not isinstance(module, nn.Conv2d | nn.Linear):
-            continue
-        kind = "Convolution" if isinstance(module, nn.Conv2d) else "InnerProduct"
-        layer = message.layer.add(name=name, type=kind)
-        for value in (module.weight, module.bias):
-            shape = pb.BlobShape(dim=value.shape)
-            layer.blobs.add(shape=shape, data=value.detach().flatten().tolist())
-    return message.SerializeToString(deterministic=True)
+def write_weights(net: nn.Sequential) -> None:
+    """Write the weights of ``net`` under the names that lenet.prototxt has for its layers."""
+    blobs = {
+        name: [value.detach().numpy() for value in module.parameters()]
+        for name, module in net.named_children()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+    write_caffemodel(HERE / "lenet.caffemodel", read_net(str(HERE / "lenet.prototxt")), blobs)
 
 
 def write_images(pixels: np.ndarray, digits: np.ndarray, index: np.ndarray) -> None:
@@ -104,7 +101,7 @@ def main() -> None:
     digits = torch.from_numpy(data.target).long()
     net = train(images[kept], digits[kept])
     right = int((net(images[held]).argmax(1) == digits[held]).sum())
-    (HERE / "lenet.caffemodel").write_bytes(caffemodel(net))
+    write_weights(net)
     write_images(data.images, data.target, held)
     print(f"{right} of {len(held)} held-out digits right ({right / len(held):.2%})")
 

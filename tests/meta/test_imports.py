@@ -34,17 +34,12 @@ ENTRANCES = {
 """Parts that may import any other."""
 
 DEFERRED = {
-    ("model", "spark"): "Model.predict takes DataFrames and RDDs, if it is given one",
-    ("model", "export"): "Model.to_onnx and Model.save_caffe",
-    ("model", "train"): "Model.evaluate and fine-tuning",
+    ("model", "spark"): "Model.predict takes DataFrames and RDDs, and knows one when given it",
 }
 """Upward imports that are allowed inside a function, and what for."""
 
-FOREIGN = {
-    "torch": {"errors", "format", "graph"},
-    "pyspark": {"errors", "format", "graph", "layers", "nn", "weights", "image", "bundle", "feeding", "load", "model", "runner"},
-}
-"""Packages that some parts must work without."""
+FIRST = {"torch": "layers", "pyspark": "spark"}
+"""The lowest level that may import a package; those below work without it."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +118,15 @@ def test_no_part_imports_one_above_it() -> None:
     assert not wrong, "\n".join(["imports that go up:", *wrong])
 
 
-@pytest.mark.parametrize("package", FOREIGN)
+def test_every_allowance_is_needed() -> None:
+    used = {(i.part, own_part(i.target)) for i in ALL if i.deferred}
+    assert DEFERRED.keys() <= used
+
+
+@pytest.mark.parametrize("package", FIRST)
 def test_lower_parts_do_without(package: str) -> None:
-    parts = FOREIGN[package]
-    wrong = [str(i) for i in ALL if i.target.split(".")[0] == package and i.part in parts]
+    users = [i for i in ALL if i.target.split(".")[0] == package and i.part not in ENTRANCES]
+    wrong = [str(i) for i in users if level(i.part) < level(FIRST[package])]
     assert not wrong, "\n".join([f"these must work without {package}:", *wrong])
 
 
