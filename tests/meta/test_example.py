@@ -29,6 +29,5 @@ def test_accuracy_is_what_the_readme_says() -> None:
     model = Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
     prob = model.run({"data": scans[:, None].astype(np.float32) / 240})["prob"]
     right = int((prob.argmax(1) == list(truth.values())).sum())
-    readme = (DIGITS / "README.md").read_text(encoding="utf-8")
     claim = f"right on {right} of the {len(truth)} held out ({right / len(truth):.2%})"
     assert claim in (DIGITS / "README.md").read_text(encoding="utf-8")
