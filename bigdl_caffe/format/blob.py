@@ -1,8 +1,7 @@
-"""What a stored blob is: its shape, old or new, and its numbers."""
+"""Files that are one blob: means."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -10,23 +9,7 @@ from numpy.typing import NDArray
 
 from bigdl_caffe.errors import CaffeFormatError
 from bigdl_caffe.format import paths
-from bigdl_caffe.format.lexer import decode_name
-
-__all__ = ["decode_name", "fits", "read_mean"]
-
-
-def fits(stored: tuple[int, ...] | None, legacy: bool, count: int, shape: Sequence[int]) -> bool:
-    """Return whether Caffe copies a stored blob into one of ``shape``.
-
-    As Blob::ShapeEquals: an old 4-D shape matches any shape of up to four axes that
-    is the same but for ones in front. A blob stored without a shape fits by its count,
-    which Caffe does not allow but other writers rely on.
-    """
-    if stored is None:
-        return count == int(np.prod(shape, dtype=object))
-    if legacy:
-        return len(shape) <= 4 and stored == (1,) * (4 - len(shape)) + tuple(shape)
-    return stored == tuple(shape)
+from bigdl_caffe.format.wire import index_blob
 
 
 def read_mean(path: paths.PathLike) -> NDArray[np.float32]:
@@ -62,8 +45,6 @@ def _npy(raw: bytes, file: str) -> NDArray[np.float32]:
 
 
 def _binaryproto(raw: bytes, file: str) -> NDArray[np.float32]:
-    from bigdl_caffe.format.wire import index_blob  # which knows this module's rules
-
     blob = index_blob(raw, file)
     if not blob.shape:
         raise CaffeFormatError("this is no mean.binaryproto: it has no shape", file)

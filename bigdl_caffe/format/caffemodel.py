@@ -5,16 +5,18 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
 from bigdl_caffe.format import paths
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.bytesource import FileBytes
+from bigdl_caffe.format.lexer import decode_name
 from bigdl_caffe.format.walk import LENGTH, Wire
 from bigdl_caffe.format.wire import CaffemodelIndex, LayerIndex, index_caffemodel
 
@@ -80,7 +82,9 @@ def read_definition(path: paths.PathLike) -> pb.NetParameter:
         index_caffemodel(data, str(path))
         wire = Wire(memoryview(data), str(path))
         try:
-            return pb.NetParameter.FromString(b"".join(_without(wire, 0, len(data), ())))
+            return pb.NetParameter.FromString(
+                b"".join(_without_blobs(wire, 0, len(data), pb.NetParameter))
+            )
         except DecodeError as error:
             raise CaffeFormatError(f"the net's definition is damaged: {error}", str(path)) from None
 
@@ -120,7 +124,7 @@ def write_caffemodel(
 
 
 def _write_layer(
-    out: IO[bytes], layer: pb.LayerParameter, blobs: Sequence[NDArray[np.float32]]
+    out: BinaryIO, layer: pb.LayerParameter, blobs: Sequence[NDArray[np.float32]]
 ) -> None:
     shell = pb.LayerParameter()
     shell.CopyFrom(layer)
@@ -158,7 +162,7 @@ def _varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def _map(opened: IO[bytes], file: str) -> Any:
+def _map(opened: BinaryIO, file: str) -> Any:
     """Return the map of a file; an empty one cannot be mapped, and holds no net."""
     try:
         return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
@@ -166,29 +170,36 @@ def _map(opened: IO[bytes], file: str) -> Any:
         raise CaffeFormatError("the file is empty: fetch or save it again", file, 0) from None
 
 
-_BLOBS = {(100,): 7, (2,): 6, (2, 1): 50}
-"""Numbers of the fields that lead to a layer → the number of its blobs."""
+_LAYERS: dict[Descriptor, type[Message]] = {
+    kind.DESCRIPTOR: kind for kind in (pb.LayerParameter, pb.V1LayerParameter, pb.V0LayerParameter)
+}
 
 
-def _without(wire: Wire, start: int, end: int, path: tuple[int, ...]) -> Iterator[bytes]:
-    """Yield the bytes of a message in pieces, without the blobs of its layers."""
+def _without_blobs(wire: Wire, start: int, end: int, kind: type[Message]) -> Iterator[bytes]:
+    """Yield the fields of a message of ``kind``: no blobs, and text as `decode_name` reads it."""
     for f in wire.fields(start, end):
-        inner = (*path, f.number)
-        if f.wire == LENGTH and inner in _BLOBS:
-            body = b"".join(_without(wire, f.start, f.end, inner))
-            yield _tag(f.number) + _varint(len(body)) + body
-        elif _BLOBS.get(path) != f.number and _is_ours(
-            piece := bytes(wire.data[f.at : f.end]), path
-        ):
-            yield piece
+        known = kind.DESCRIPTOR.fields_by_number.get(f.number) if f.wire == LENGTH else None
+        message = known and known.message_type
+        if known is None or (message is None and known.type != known.TYPE_STRING):
+            yield bytes(wire.data[f.at : f.end])
+        elif message is None:
+            yield _length(f.number, decode_name(wire.text(f)).encode())
+        elif message in _LAYERS:
+            yield _length(
+                f.number, b"".join(_without_blobs(wire, f.start, f.end, _LAYERS[message]))
+            )
+        elif message != pb.BlobProto.DESCRIPTOR and _reads(f.number, wire.text(f), kind):
+            yield _length(f.number, wire.text(f))
 
 
-def _is_ours(field: bytes, path: tuple[int, ...]) -> bool:
-    """Return whether the schema can hold a field of a V2 layer; forks clash in no others."""
-    if path != (pb.NetParameter.LAYER_FIELD_NUMBER,):
-        return True
+def _reads(number: int, payload: bytes, kind: type[Message]) -> bool:
+    """Return whether ``kind`` can hold a field: forks put other messages under its number."""
     try:
-        pb.LayerParameter.FromString(field)
+        kind.FromString(_length(number, payload))
     except DecodeError:
         return False
     return True
+
+
+def _length(number: int, payload: bytes) -> bytes:
+    return _tag(number) + _varint(len(payload)) + payload

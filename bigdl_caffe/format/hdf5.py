@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
-from bigdl_caffe.format import blob as rules
 from bigdl_caffe.format import paths
+from bigdl_caffe.format.source import fits
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Hdf5Blob:
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Return whether Caffe would copy it into a blob of ``shape``."""
-        return rules.fits(self.shape, self.legacy, self.count, shape)
+        return fits(self.shape, self.legacy, self.count, shape)
 
     def copy_to(self, out: NDArray[np.float32]) -> None:
         """Write the numbers into ``out``: float32, 1-D, contiguous, ``count`` long."""

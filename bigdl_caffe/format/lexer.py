@@ -7,7 +7,9 @@ refused before its place is known; string literals are decoded one by one.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 
 from bigdl_caffe.errors import ParseError
 
@@ -58,22 +60,29 @@ class Tokens:
         accepted by no rule of the grammar.
     texts : list of str
         What stands in the source.
-    starts : list of int
-        0-based offsets into ``source``.
     """
 
     source: str
     file: str
     kinds: list[str]
     texts: list[str]
-    starts: list[int]
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Offsets of the tokens in ``source``, found when asked for: few texts need them."""
+        return [match.start(match.lastindex or 0) for match in _TOKEN.finditer(self.source)]
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        """Offsets at which the lines of ``source`` begin."""
+        return [0, *(match.end() for match in re.finditer("\n", self.source))]
 
     def place(self, index: int) -> tuple[int, int]:
         """Return the 1-based line and column of token ``index``."""
         start = self.starts[index]
-        line_start = self.source.rfind("\n", 0, start) + 1
-        before = decode_name(self.source[line_start:start].encode("latin-1"))
-        return self.source.count("\n", 0, start) + 1, len(before) + 1
+        line = bisect_right(self.line_starts, start)
+        before = self.source[self.line_starts[line - 1] : start]
+        return line, len(decode_name(before.encode("latin-1"))) + 1
 
     def error(self, index: int, message: str) -> ParseError:
         """Return the error that says ``message`` at token ``index``."""
@@ -126,13 +135,11 @@ def tokenize(source: str, file: str) -> Tokens:
     """Cut ``source`` (one character a byte) into tokens. Never fails."""
     kinds: list[str] = []
     texts: list[str] = []
-    starts: list[int] = []
     for match in _TOKEN.finditer(source):
         kind = match.lastgroup or "end"
         kinds.append(kind)
         texts.append(match[kind])
-        starts.append(match.start(kind))
-    return Tokens(source, file, kinds, texts, starts)
+    return Tokens(source, file, kinds, texts)
 
 
 def _shown(text: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from bigdl_caffe.errors import CaffeError
@@ -42,7 +42,7 @@ def local_path(path: PathLike) -> Path | None:
     return None
 
 
-def open_input(path: PathLike) -> IO[bytes]:
+def open_input(path: PathLike) -> BinaryIO:
     """Open ``path`` for reading bytes.
 
     Raises
@@ -56,7 +56,7 @@ def open_input(path: PathLike) -> IO[bytes]:
         if local is not None:
             return local.open("rb")
         system, inner = _remote(os.fspath(path))
-        opened: IO[bytes] = system.open_input_file(inner)
+        opened: BinaryIO = system.open_input_file(inner)
         return opened
 
 
@@ -95,7 +95,7 @@ def local_copy(path: PathLike) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_write(path: PathLike) -> Iterator[IO[bytes]]:
+def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """Write the file at ``path`` whole or not at all.
 
     A local file is written beside its place, synced to disk and renamed; a remote one

@@ -61,7 +61,7 @@ def parse(text: str | bytes, message_type: type[M], file: str = "<string>") -> M
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     kind = foreign_kind(raw)
     if kind is not None:
-        raise ParseError(f"this is {kind}: give the prototxt, which is text", file, 1, 1)
+        raise ParseError(f"a prototxt is wanted, but this is {kind}", file, 1, 1)
     message = message_type()
     reader = _Reader(tokenize(raw.decode("latin-1"), file))
     reader.message(message, 0, "", _owner(message, None))

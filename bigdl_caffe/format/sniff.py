@@ -8,7 +8,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (rb"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (rb"version https://git-lfs", "a git-lfs pointer, not the file itself: run `git lfs pull`"),
     (rb"PK\x03\x04", "a zip archive (PyTorch saves its models so)"),
-    (rb"\x80[\x02-\x05][^\n]{0,9}[}\](c\x8a\x95]", "a Python pickle"),
+    (rb"\x80[\x02-\x05]", "a Python pickle"),
     (rb"\x1f\x8b", "a gzip archive: unpack it"),
     (rb"BZh[1-9]", "a bzip2 archive: unpack it"),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it"),
@@ -20,7 +20,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (rb"\s*\{\s*(?:[\"}]|\Z)", "JSON"),
     (rb"\xef\xbb\xbf", "text with a byte order mark, which Caffe refuses: save it without one"),
     (rb"\xff\xfe|\xfe\xff", "UTF-16 text: save it as UTF-8"),
-    (rb"\x08[\x01-\x0a]\x12.pytorch|\x08[\x01-\x0a]\x12\x07\w", "an ONNX model"),
+    (rb"\x08[\x01-\x0a]\x12.(?:pytorch|onnx|skl2onnx|tf2onnx|keras|CNTK)", "an ONNX model"),
 )
 _KINDS = tuple((re.compile(magic, re.DOTALL), kind) for magic, kind in _MAGIC)
 
@@ -31,7 +31,7 @@ def foreign_magic(head: bytes) -> str | None:
 
 
 def foreign_kind(raw: bytes) -> str | None:
-    """Return what ``raw`` is if it cannot be prototxt, as words that follow "this is"."""
+    """Return what ``raw`` is if it cannot be prototxt, as words that follow "but this is"."""
     return foreign_magic(raw[:256]) or ("a binary file" if b"\0" in raw else None)
 
 

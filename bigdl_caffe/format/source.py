@@ -14,6 +14,7 @@ Nothing but names and shapes is read before ``copy_to`` is called.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -41,7 +42,7 @@ class BlobRef(Protocol):
         """How many numbers it holds."""
 
     def fits(self, shape: Sequence[int]) -> bool:
-        """Return whether Caffe would copy it into a blob of ``shape``; see `blob.fits`."""
+        """Return whether Caffe would copy it into a blob of ``shape``; see `fits`."""
 
     def copy_to(self, out: NDArray[np.float32]) -> None:
         """Write its numbers into ``out``: float32, 1-D, contiguous, ``count`` long.
@@ -88,6 +89,20 @@ class WeightSource(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> Any: ...
+
+
+def fits(stored: tuple[int, ...] | None, legacy: bool, count: int, shape: Sequence[int]) -> bool:
+    """Return whether Caffe copies a stored blob into one of ``shape``.
+
+    As Blob::ShapeEquals: an old 4-D shape matches any shape of up to four axes that
+    is the same but for ones in front. A blob stored without a shape fits by its count,
+    which Caffe does not allow but other writers rely on.
+    """
+    if stored is None:
+        return count == prod(shape)
+    if legacy:
+        return len(shape) <= 4 and stored == (1,) * (4 - len(shape)) + tuple(shape)
+    return stored == tuple(shape)
 
 
 def open_weights(path: paths.PathLike) -> WeightSource:

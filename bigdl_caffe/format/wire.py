@@ -65,7 +65,7 @@ def index_caffemodel(
     head = bytes(view[:256])
     kind = foreign_magic(head)
     if kind is not None:
-        raise CaffeFormatError(f"this is {kind}; a caffemodel is wanted", file, 0)
+        raise CaffeFormatError(f"a caffemodel is wanted, but this is {kind}", file, 0)
     try:
         index = _Indexer(Wire(view, file), source or BufferBytes(view)).net()
     except CaffeFormatError as error:
@@ -76,7 +76,9 @@ def index_caffemodel(
 
 
 def _text_error(file: str) -> CaffeFormatError:
-    return CaffeFormatError("this is text, perhaps the prototxt; the caffemodel is wanted", file, 0)
+    return CaffeFormatError(
+        "a caffemodel is wanted, but this is text, perhaps the prototxt", file, 0
+    )
 
 
 def index_blob(data: bytes | memoryview, file: str = "<bytes>") -> WireBlob:
@@ -84,7 +86,7 @@ def index_blob(data: bytes | memoryview, file: str = "<bytes>") -> WireBlob:
     view = memoryview(data)
     kind = foreign_magic(bytes(view[:256]))
     if kind is not None:
-        raise CaffeFormatError(f"this is {kind}; a binaryproto is wanted", file, 0)
+        raise CaffeFormatError(f"a binaryproto is wanted, but this is {kind}", file, 0)
     return _Indexer(Wire(view, file), BufferBytes(view)).blob(0, len(view), "the blob")
 
 

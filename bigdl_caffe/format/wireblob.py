@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bigdl_caffe.format import blob as rules
 from bigdl_caffe.format.bytesource import ByteSource
+from bigdl_caffe.format.source import fits
 from bigdl_caffe.format.walk import FIXED32, FIXED64, LENGTH, VARINT, Field, Wire
 
 MAX_AXES = 32
@@ -65,7 +65,7 @@ class WireBlob:
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Return whether Caffe would copy it into a blob of ``shape``."""
-        return rules.fits(self.shape, self.legacy, self.count, shape)
+        return fits(self.shape, self.legacy, self.count, shape)
 
     def copy_to(self, out: NDArray[np.float32]) -> None:
         """Write the numbers into ``out``: float32, 1-D, contiguous, ``count`` long."""

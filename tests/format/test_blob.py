@@ -9,7 +9,8 @@ import pytest
 
 from bigdl_caffe.errors import CaffeFormatError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.format.blob import fits, read_mean
+from bigdl_caffe.format.blob import read_mean
+from bigdl_caffe.format.source import fits
 from tests.paths import SHARED, needs_models
 
 

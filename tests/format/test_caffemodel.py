@@ -71,6 +71,12 @@ def test_definition_comes_without_blobs(path: Path) -> None:
     assert not net.layer[0].blobs
 
 
+def test_definition_decodes_names(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(length(1, b"\xef") + length(100, length(3, b"\xc3\xaf")))
+    net = read_definition(tmp_path / "x")
+    assert (net.name, net.layer[0].bottom[0]) == ("ï", "ï")
+
+
 @needs_models
 @pytest.mark.parametrize("name", ["old_v0_lenet", "old_v1_cifar10_full", "lenet_compress"])
 def test_definition_of_old_and_fork_models(name: str) -> None:
