@@ -12,14 +12,14 @@ Size = tuple[int, int]
 """(height, width); 0 where the definition does not say."""
 
 
-def _one_each(shapes: list[Shape], tops: int) -> list[Shape]:
+def _one_each(shapes: list[Shape], tops: Sequence[str]) -> list[Shape]:
     """Return a shape a top: one stands for all of them."""
-    if len(shapes) not in (1, tops):
+    if len(shapes) not in (1, len(tops)):
         raise ShapeError(
-            f"{len(shapes)} shapes for {tops} tops: give one for all or one a top, here or by "
-            f"input_shapes={{'blob': (...)}}"
+            f"{len(shapes)} shapes for {len(tops)} tops: give one for all or one a top, here or "
+            f"by input_shapes={{'{tops[0]}': (...)}}"
         )
-    return shapes * tops if len(shapes) == 1 else shapes
+    return shapes * len(tops) if len(shapes) == 1 else shapes
 
 
 @register("Input")
@@ -33,7 +33,7 @@ class Input(Layer):
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return input_param's shapes."""
         shapes = [tuple(shape.dim) for shape in self.spec.param.input_param.shape]
-        return _one_each(shapes, len(self.spec.tops))
+        return _one_each(shapes, self.spec.tops)
 
 
 @register("DummyData")
@@ -42,11 +42,12 @@ class DummyData(Input):
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return dummy_data_param's shapes, in the newer or the 4-D form."""
-        p, n = self.spec.param.dummy_data_param, len(self.spec.tops)
+        p, tops = self.spec.param.dummy_data_param, self.spec.tops
         if p.shape:
-            return _one_each([tuple(shape.dim) for shape in p.shape], n)
-        sizes = [_one_each([(v,) for v in v], n) for v in (p.num, p.channels, p.height, p.width)]
-        return [tuple(v for (v,) in axes) for axes in zip(*sizes, strict=True)]
+            return _one_each([tuple(shape.dim) for shape in p.shape], tops)
+        axes = (p.num, p.channels, p.height, p.width)
+        sizes = [_one_each([(size,) for size in given], tops) for given in axes]
+        return [tuple(size for (size,) in top) for top in zip(*sizes, strict=True)]
 
 
 class Source(Layer):
@@ -86,9 +87,10 @@ class Source(Layer):
         crop = (t.crop_h, t.crop_w) if t.crop_h and t.crop_w else (t.crop_size,) * 2
         data = (self.batch(), self.channels(), *(crop if all(crop) else self.size()))
         if not all(data):
+            known = [size or name for size, name in zip(data, "NCHW", strict=True)]
             raise ShapeError(
-                f"the definition does not tell the shape of '{self.spec.tops[0]}' (known: {data}, "
-                f"0 is open): pass input_shapes={{'{self.spec.tops[0]}': (N, C, H, W)}}"
+                f"the definition leaves the shape of '{self.spec.tops[0]}' open: pass "
+                f"input_shapes={{'{self.spec.tops[0]}': ({', '.join(map(str, known))})}}"
             )
         return [data, *[self.label(data)] * (len(self.spec.tops) - 1)]
 

@@ -91,8 +91,8 @@ class Pooling(Layer):
         size = self.window.counts(bottoms[0][2:]) if self.window else (1, 1)
         if min(size) < 1:
             raise ShapeError(
-                f"bottom {bottoms[0]} is smaller than the kernel of {self.window}: feed larger "
-                f"inputs"
+                f"bottom {bottoms[0]} is smaller than the kernel (kernel_h and kernel_w are "
+                f"{self.window and self.window.kernel}): feed larger inputs"
             )
         return [(*bottoms[0][:2], *size)] * len(self.spec.tops)
 

@@ -87,21 +87,20 @@ class BatchNorm(nn.Module):
         return F.batch_norm(x, self.mean * scale, self.variance * scale, eps=self.eps)
 
     def _by_batch(self, x: Tensor) -> Tensor:
-        # With momentum 1 torch leaves in its running tensors just what Caffe adds to its
-        # sums. torch.batch_norm, other than F.batch_norm, takes a single element a channel.
         mean, variance = torch.zeros_like(self.mean), torch.zeros_like(self.variance)
-        cudnn = torch.backends.cudnn.enabled
-        top = torch.batch_norm(x, None, None, mean, variance, True, 1.0, self.eps, cudnn)
-        self._update(mean, variance, single=x.numel() == x.shape[1])
+        if x.numel() == x.shape[1]:  # one element a channel is its own mean, without variance
+            self._update(x.detach().flatten(), variance)
+            return x - x
+        # With momentum 1 torch leaves in its running tensors just what Caffe adds to its sums.
+        top = F.batch_norm(x, mean, variance, training=True, momentum=1.0, eps=self.eps)
+        self._update(mean, variance)
         return top
 
     @torch.no_grad()
-    def _update(self, mean: Tensor, variance: Tensor, single: bool) -> None:
+    def _update(self, mean: Tensor, variance: Tensor) -> None:
         self.factor.mul_(self.fraction).add_(1)
         self.mean.mul_(self.fraction).add_(mean)
-        self.variance.mul_(self.fraction)
-        if not single:  # one element has no variance, and torch's correction m / (m - 1) no value
-            self.variance.add_(variance)
+        self.variance.mul_(self.fraction).add_(variance)
 
 
 def spread(blob: Tensor, x: Tensor, axis: int) -> Tensor:

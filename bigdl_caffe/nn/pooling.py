@@ -88,7 +88,7 @@ class MaxPool(nn.Module):
         w = self.window or Window(tuple(x.shape[2:]))  # type: ignore[arg-type]  # 4-D by top_shapes
         if not self.mask:
             return self._pool(x, w)
-        framed = x if w.native else w.frame(x, torch.finfo(x.dtype).min)
+        framed = x if w.native else w.frame(x, _least(x))
         top, place = F.max_pool2d(
             framed, w.kernel, w.stride, w.pad if w.native else 0, 1, w.ceil, return_indices=True
         )
@@ -98,7 +98,12 @@ class MaxPool(nn.Module):
     def _pool(x: Tensor, w: Window) -> Tensor:
         if w.native:
             return F.max_pool2d(x, w.kernel, w.stride, w.pad, 1, w.ceil)
-        return F.max_pool2d(w.frame(x, torch.finfo(x.dtype).min), w.kernel, w.stride)
+        return F.max_pool2d(w.frame(x, _least(x)), w.kernel, w.stride)
+
+
+def _least(x: Tensor) -> float:
+    """Return what Caffe starts each maximum from: -FLT_MAX, in double precision too."""
+    return max(torch.finfo(torch.float32).min, torch.finfo(x.dtype).min)
 
 
 def _unframe(place: Tensor, w: Window, framed: Tensor, x: Tensor) -> Tensor:

@@ -24,21 +24,10 @@ NOT_RELOADED = {
 AT_RUN_TIME = {
     "Net/reshape_ip_bad": {"x": np.zeros((2, 5, 3))},
 }
-NOT_YET = {
-    "Net/share_permissive": "a blob shared in two shapes is two torch parameters over one memory",
-    "Net/reshape_ip_bad": "a blob's shape is not checked again when an input's shape changes",
-}
 
 
-def params(cases: list[Case], not_yet: tuple[str, ...] = ()) -> list[object]:
-    return [
-        pytest.param(
-            case,
-            id=case.name,
-            marks=pytest.mark.xfail(reason=NOT_YET[case.name]) if case.name in not_yet else (),
-        )
-        for case in cases
-    ]
+def params(cases: list[Case]) -> list[object]:
+    return [pytest.param(case, id=case.name) for case in cases]
 
 
 @pytest.mark.parametrize("case", params(RUN))
@@ -60,7 +49,7 @@ def test_forward_gives_caffes_numbers(case: Case) -> None:
                 assert_close_to_caffe(after, numbers, what=f"{version} step {k} {key}")
 
 
-@pytest.mark.parametrize("case", params(BACKWARD, not_yet=("Net/share_permissive",)))
+@pytest.mark.parametrize("case", params(BACKWARD))
 def test_backward_gives_caffes_gradients(case: Case) -> None:
     if case.name in WRONG_GRADIENT:
         pytest.skip(WRONG_GRADIENT[case.name])
@@ -84,11 +73,12 @@ def test_backward_gives_caffes_gradients(case: Case) -> None:
 
 def _check(tensor: torch.Tensor, expected: object, what: str) -> None:
     if expected is not None:
-        gradient = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
-        assert_close_to_caffe(gradient, expected, tol=1e-4, what=what)
+        leaf = tensor if tensor.is_leaf else tensor._base  # a blob shared in another shape
+        gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        assert_close_to_caffe(gradient.view_as(tensor), expected, tol=1e-4, what=what)
 
 
-@pytest.mark.parametrize("case", params(REFUSED, not_yet=("Net/reshape_ip_bad",)))
+@pytest.mark.parametrize("case", params(REFUSED))
 def test_what_caffe_refuses_is_refused(case: Case) -> None:
     with pytest.raises(CaffeError):
         case.load().run(AT_RUN_TIME.get(case.name, {}))

@@ -1,0 +1,86 @@
+"""Shapes of the blobs that a caller feeds, as far as a definition tells them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bigdl_caffe.errors import ShapeError
+from tests.layers.build import layer
+
+KNOWN = [
+    ("Input", "input_param { shape { dim: 2 dim: 3 } }", [(2, 3)]),
+    ("Input", "input_param { shape { dim: 2 } }", [(2,), (2,)]),
+    ("DummyData", "dummy_data_param { shape { dim: 4 } shape { dim: 5 } }", [(4,), (5,)]),
+    (
+        "DummyData",
+        "dummy_data_param { num: 2 num: 4 channels: 3 height: 5 width: 6 }",
+        [(2, 3, 5, 6), (4, 3, 5, 6)],
+    ),
+    (
+        "Data",
+        "data_param { batch_size: 8 } transform_param { crop_size: 227 }",
+        [(8, 3, 227, 227), (8,)],
+    ),
+    (
+        "Data",
+        "data_param { batch_size: 8 } transform_param { crop_size: 9 force_gray: true }",
+        [(8, 1, 9, 9), (8,)],
+    ),
+    (
+        "ImageData",
+        "image_data_param { batch_size: 2 new_height: 5 new_width: 6 is_color: false }",
+        [(2, 1, 5, 6), (2,)],
+    ),
+    (
+        "ImageData",
+        "image_data_param { batch_size: 2 new_height: 9 new_width: 9 } "
+        "transform_param { crop_size: 7 }",
+        [(2, 3, 7, 7), (2,)],
+    ),
+    (
+        "MemoryData",
+        "memory_data_param { batch_size: 2 channels: 1 height: 4 width: 5 }",
+        [(2, 1, 4, 5), (2,)],
+    ),
+    (
+        "WindowData",
+        "window_data_param { batch_size: 2 crop_size: 4 }",
+        [(2, 3, 4, 4), (2,)],
+    ),
+    (
+        "AnnotatedData",
+        "data_param { batch_size: 2 } transform_param { resize_param { height: 300 width: 200 } }",
+        [(2, 3, 300, 200), (1, 1, 1, 8)],
+    ),
+    (
+        "DenseImageData",
+        "dense_image_data_param { batch_size: 2 new_height: 4 new_width: 5 }",
+        [(2, 3, 4, 5), (2, 1, 4, 5)],
+    ),
+    (
+        "ImageSegData",
+        "image_data_param { batch_size: 2 new_height: 4 new_width: 5 }",
+        [(2, 3, 4, 5), (2, 1, 4, 5)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "shapes"), KNOWN)
+def test_what_the_definition_tells(kind: str, options: str, shapes: list[tuple[int, ...]]) -> None:
+    assert layer(kind, options, bottoms=0, tops=len(shapes)).top_shapes([]) == shapes
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        ("Data", "data_param { batch_size: 8 }", r"input_shapes=\{'t0': \(8, 3, H, W\)\}"),
+        ("HDF5Data", "hdf5_data_param { batch_size: 8 }", "input_shapes"),
+        ("ImageData", "", "input_shapes"),
+        ("DenseImageData", "", "input_shapes"),
+        ("Input", "", "0 shapes for 1 tops"),
+        ("DummyData", "dummy_data_param { num: 2 }", "0 shapes for 1 tops"),
+    ],
+)
+def test_what_it_leaves_open_has_to_be_passed(kind: str, options: str, words: str) -> None:
+    with pytest.raises(ShapeError, match=words):
+        layer(kind, options, bottoms=0).top_shapes([])

@@ -1,0 +1,166 @@
+"""Options and shapes that a layer refuses, what it says then, and the rarer ones it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from bigdl_caffe.errors import CaffeError, ShapeError, UnsupportedLayerError
+from tests.compare import assert_close_to_caffe
+from tests.layers.build import filled, layer, random
+
+IMAGE = (2, 4, 6, 6)
+
+REFUSED = [
+    ("Convolution", "convolution_param { kernel_size: 3 }", IMAGE, "num_output"),
+    ("Convolution", "convolution_param { num_output: 2 }", IMAGE, "kernel_size has 0 values"),
+    ("Convolution", "convolution_param { num_output: 2 kernel_size: 0 }", IMAGE, "cannot|can be 0"),
+    (
+        "Convolution",
+        "convolution_param { num_output: 2 kernel_size: 3 kernel_h: 3 kernel_w: 3 }",
+        IMAGE,
+        "one of the two forms",
+    ),
+    ("Convolution", "convolution_param { num_output: 2 kernel_size: 9 }", IMAGE, "smaller than"),
+    (
+        "Convolution",
+        "convolution_param { num_output: 3 kernel_size: 1 group: 2 }",
+        IMAGE,
+        "group 2",
+    ),
+    (
+        "Convolution",
+        "convolution_param { num_output: 2 kernel_size: [1, 1, 1] }",
+        IMAGE,
+        "3 values for 2 spatial axes",
+    ),
+    (
+        "Convolution",
+        "convolution_param { num_output: 2 kernel_size: 1 axis: 4 }",
+        IMAGE,
+        "axis 4 is out of range",
+    ),
+    ("Convolution", "convolution_param { num_output: 2 kernel_size: 1 relu: true }", IMAGE, "relu"),
+    (
+        "Convolution",
+        "convolution_param { num_output: 2 kernel_size: 1 }",
+        (1, 2, 3, 3, 3, 3),
+        "at most 3",
+    ),
+    (
+        "ConvolutionDepthwise",
+        "convolution_param { num_output: 8 kernel_size: 1 }",
+        IMAGE,
+        "keeps their number",
+    ),
+    ("InnerProduct", "", IMAGE, "num_output"),
+    ("Pooling", "pooling_param { }", IMAGE, "kernel_size"),
+    ("Pooling", "pooling_param { kernel_size: 2 pad: 2 }", IMAGE, "pad .* smaller"),
+    ("Pooling", "pooling_param { kernel_h: 2 }", IMAGE, "both kernel_h and kernel_w"),
+    ("Pooling", "pooling_param { kernel_size: 2 global_pooling: true }", IMAGE, "no kernel"),
+    ("Pooling", "pooling_param { global_pooling: true pad: 1 }", IMAGE, "pad 0 and stride 1"),
+    ("Pooling", "pooling_param { kernel_size: 9 }", IMAGE, "smaller than the kernel"),
+    ("Pooling", "pooling_param { kernel_size: 2 }", (2, 4), "takes 4 axes"),
+    (
+        "Pooling",
+        "pooling_param { kernel_size: 2 pool: STOCHASTIC pad: 1 }",
+        IMAGE,
+        "takes no padding",
+    ),
+    ("Pooling", "pooling_param { kernel_size: 2 avg_include_pad: false }", IMAGE, "of a fork"),
+    ("LRN", "lrn_param { local_size: 4 }", IMAGE, "odd number"),
+    ("LRN", "", (2, 4), "takes 4 axes"),
+    ("BatchNorm", "batch_norm_param { scale_bias: true }", IMAGE, "of a fork"),
+    ("Scale", "scale_param { axis: 2 num_axes: 3 }", IMAGE, "does not fit"),
+    ("Dropout", "dropout_param { dropout_ratio: 1 }", IMAGE, "not in"),
+    ("Exp", "exp_param { base: 0 }", IMAGE, "not positive"),
+    ("Softmax", "softmax_param { axis: 4 }", IMAGE, "out of range"),
+    ("Reshape", "reshape_param { shape { dim: -1 dim: -1 } }", IMAGE, "at most one -1"),
+    ("Reshape", "reshape_param { shape { dim: 0 } axis: 4 }", IMAGE, "lacks"),
+    ("Reshape", "reshape_param { axis: 1 num_axes: 4 }", IMAGE, "do not fit"),
+    ("Reshape", "reshape_param { shape { dim: 7 dim: -1 } }", IMAGE, "does not reshape"),
+    ("Flatten", "flatten_param { axis: 2 end_axis: 1 }", IMAGE, "comes before"),
+    ("Permute", "permute_param { order: 4 }", IMAGE, "does not order"),
+    ("Slice", "slice_param { slice_point: 2 }", IMAGE, "slice_point for 1 tops"),
+    ("Slice", "slice_param { axis: 1 slice_dim: 1 }", IMAGE, "keep axis only"),
+    ("Concat", "concat_param { axis: 1 concat_dim: 1 }", IMAGE, "keep axis only"),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "bottom", "words"), REFUSED)
+def test_refusals_say_what_is_wrong(
+    kind: str, options: str, bottom: tuple[int, ...], words: str
+) -> None:
+    with pytest.raises(CaffeError, match=words):
+        layer(kind, options).top_shapes([bottom])
+
+
+def test_slices_that_do_not_come_out_even() -> None:
+    with pytest.raises(ShapeError, match="does not give 3 tops"):
+        layer("Slice", tops=3).top_shapes([IMAGE])
+
+
+def test_stochastic_pooling_is_for_test_only() -> None:
+    options = "pooling_param { kernel_size: 2 pool: STOCHASTIC }"
+    assert layer("Pooling", options).top_shapes([IMAGE]) == [(2, 4, 5, 5)]
+    with pytest.raises(UnsupportedLayerError, match="TEST phase"):
+        layer("Pooling", options, phase="TRAIN")
+
+
+def test_maximum_in_place_is_refused() -> None:
+    with pytest.raises(UnsupportedLayerError, match="name of its own"):
+        layer("Eltwise", "bottom: 't0' bottom: 'x' eltwise_param { operation: MAX }", bottoms=0)
+
+
+def test_losses_are_recognised_and_not_built() -> None:
+    loss = layer("SoftmaxWithLoss", bottoms=2)
+    assert loss.top_shapes([(2, 5), (2,)]) == [()]
+    with pytest.raises(UnsupportedLayerError, match="recognised but not computed"):
+        loss.module([(2, 5), (2,)])
+
+
+@pytest.mark.parametrize(
+    ("line", "size"), [("ceil_mode: false", 2), ("ceil_mode: true", 3), ("", 3)]
+)
+def test_ceil_mode_of_forks_is_round_mode(line: str, size: int) -> None:
+    pooling = layer("Pooling", f"pooling_param {{ kernel_size: 3 stride: 2 {line} }}")
+    assert pooling.top_shapes([(1, 1, 6, 6)]) == [(1, 1, size, size)]
+
+
+def test_round_mode_wins_over_ceil_mode() -> None:
+    both = "pooling_param { kernel_size: 3 stride: 2 ceil_mode: true round_mode: FLOOR }"
+    assert layer("Pooling", both).top_shapes([(1, 1, 6, 6)]) == [(1, 1, 2, 2)]
+
+
+@pytest.mark.parametrize("kind", ["ConvolutionDepthwise", "DepthwiseConvolution"])
+def test_depthwise_is_convolution_with_a_group_a_channel(kind: str) -> None:
+    options = "convolution_param { num_output: 4 kernel_size: 3 pad: 1 group: 4 }"
+    blobs, x = [random(4, 1, 3, 3), random(4)], random(*IMAGE)
+    ours, grouped = (filled(layer(k, options), [IMAGE], blobs)(x) for k in (kind, "Convolution"))
+    assert_close_to_caffe(ours.detach(), grouped.detach())
+
+
+def test_relu6_cuts_off_at_6() -> None:
+    x = random(*IMAGE) * 10
+    assert_close_to_caffe(layer("ReLU6").module([IMAGE])(x), x.clamp(0, 6))
+    leaky = layer("ReLU6", "relu6_param { negative_slope: 0.1 }").module([IMAGE])
+    assert_close_to_caffe(leaky(x), (x.clamp(min=0) + 0.1 * x.clamp(max=0)).clamp(max=6))
+
+
+def test_dropout_that_scales_in_test() -> None:
+    options = "dropout_param { dropout_ratio: 0.4 scale_train: false }"
+    x = random(*IMAGE)
+    assert_close_to_caffe(layer("Dropout", options).module([IMAGE])(x), x * 0.6)
+
+
+MACS = [
+    ("Convolution", "convolution_param { num_output: 8 kernel_size: 3 group: 2 }", 2 * 16 * 8 * 18),
+    ("Deconvolution", "convolution_param { num_output: 8 kernel_size: 2 stride: 2 }", 288 * 8 * 4),
+    ("InnerProduct", "inner_product_param { num_output: 10 }", 2 * 144 * 10),
+    ("ReLU", "", 0),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "macs"), MACS)
+def test_multiply_accumulates(kind: str, options: str, macs: int) -> None:
+    one = layer(kind, options)
+    assert one.macs([IMAGE], one.top_shapes([IMAGE])) == macs
