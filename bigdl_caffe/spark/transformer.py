@@ -20,6 +20,7 @@ from pyspark.sql.types import (
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.batches import Output, ScoreJob
 from bigdl_caffe.spark.feeds import find_feeds
+from bigdl_caffe.spark.ranking import PREDICTION, largest
 from bigdl_caffe.spark.rdd import score_rdd
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.worker import Counts, ScoreTask, pickle_converters
@@ -94,7 +95,7 @@ def score_dataframe(
     added = [_field(model, blob, row_wise) for blob in blobs]
     if on_error == "column":
         added.append(StructField(error_col, StringType()))
-    _check_names(df, [field.name for field in added])
+    check_names(df, [field.name for field in added])
     job = ScoreJob(
         feeds=feeds,
         outputs=_outputs(blobs, added, len(df.columns)),
@@ -121,18 +122,13 @@ def score_classes(
     (blob,) = fetch
     if hasattr(data, "mapPartitions"):
         return score_rdd(model, data, batch_size, fetch).map(lambda row: int(row.argmax()))
-    _check_names(data, ["prediction"])
+    check_names(data, [PREDICTION])
     scored = score_dataframe(model, data, fetch=fetch, batch_size=batch_size, **how)
-    names = [("prediction" if name == blob else name) for name in scored.columns]
+    names = [(PREDICTION if name == blob else name) for name in scored.columns]
     place = len(data.columns)
     columns = [F.col(f"`{_place(i)}`") for i in range(len(names))]
     columns[place] = largest(columns[place])
     return scored.toDF(*map(_place, range(len(names)))).select(*columns).toDF(*names)
-
-
-def largest(column: Any) -> Any:
-    """Return the 0-based position of an array column's largest number, the first of equals."""
-    return (F.array_position(column, F.array_max(column)) - 1).cast("int")
 
 
 def _map_arrow(df: DataFrame, task: ScoreTask, added: Sequence[StructField]) -> DataFrame:
@@ -188,7 +184,7 @@ def _check_options(batch_size: int, on_error: str) -> None:
         raise CaffeError(f"on_error is '{on_error}': give one of {', '.join(ON_ERROR)}")
 
 
-def _check_names(df: DataFrame, added: Sequence[str]) -> None:
+def check_names(df: DataFrame, added: Sequence[str]) -> None:
     """Refuse names that are in ``df`` already, as Spark compares names."""
     exact = df.sparkSession.conf.get("spark.sql.caseSensitive") == "true"
     seen = {name if exact else name.lower() for name in df.columns}

@@ -1,0 +1,212 @@
+"""The scoring job behind the command line: read, score, rank, write, sum up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format.paths import local_path
+from bigdl_caffe.spark import ranking
+from bigdl_caffe.spark.feeds import find_feeds
+from bigdl_caffe.spark.progress import progress
+from bigdl_caffe.spark.sources import Source, read_source
+from bigdl_caffe.spark.transformer import check_names, score_dataframe
+from bigdl_caffe.spark.worker import Counts
+
+if TYPE_CHECKING:
+    from bigdl_caffe.image.recipe import Recipe
+    from bigdl_caffe.model import Model
+
+SHOWN = 10
+"""Rows in the table of first predictions."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to score, and how; see ``bigdl-caffe score --help``."""
+
+    input: str
+    output: str
+    fetch: Sequence[str] | None = None
+    column: str | None = None
+    top: int = 5
+    labels: Sequence[str] = ()
+    truth: Mapping[str, int] = field(default_factory=dict)
+    batch_size: int = 32
+    recipe: Recipe | None = None
+    on_error: str = "column"
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes
+    ----------
+    rows, failed : int
+        Rows that were tried, and those of them that could not be scored.
+    judged, right : int
+        Rows whose true class is known, and those of them that were predicted so.
+    seconds : float
+        From the start of the job until its output was in place.
+    first : list of Row
+        The first rows of the output, by path.
+    """
+
+    source: Source
+    rows: int
+    failed: int
+    judged: int
+    right: int
+    seconds: float
+    first: list[Row]
+
+
+def run(
+    spark: SparkSession, model: Model, request: Request, say: Callable[[str], None] = print
+) -> Outcome:
+    """Score ``request.input`` and write ``request.output``, which appears whole or not at all.
+
+    Parameters
+    ----------
+    say : callable
+        Told what will be done, before it is.
+
+    Raises
+    ------
+    CaffeError
+        The request cannot be met.
+    """
+    check_output(request)
+    source = read_source(spark, request.input, request.column)
+    (feed,) = find_feeds(model, source.rows.schema, source.column, None, request.recipe)
+    if feed.recipe:
+        say(f"Each image is prepared so:\n{feed.recipe.describe()}")
+    zero = spark.sparkContext.accumulator
+    counts = Counts(zero(0), zero(0))
+    scored = _rows(model, request, source, source.rows.columns[feed.column], counts)
+    start = time.monotonic()
+    with progress(spark.sparkContext, counts):
+        scored.write.mode("overwrite" if request.overwrite else "errorifexists").parquet(
+            request.output
+        )
+    return _outcome(spark, request, source, counts, time.monotonic() - start)
+
+
+def check_output(request: Request) -> None:
+    """Refuse an output that would delete the input, or files that no earlier run wrote.
+
+    Raises
+    ------
+    CaffeError
+        It would. Only local folders can be looked into.
+    """
+    output, source = local_path(request.output), local_path(request.input)
+    if output is None:
+        return
+    if source is not None and output.resolve() in (source.resolve(), *source.resolve().parents):
+        raise CaffeError(f"--output {output} holds the input {source}: choose another place")
+    if not output.exists():
+        return
+    if not request.overwrite:
+        raise CaffeError(f"{output} is there already: choose another --output, or add --overwrite")
+    if other := [p.name for p in _entries(output) if not p.name.startswith(("part-", "_", "."))]:
+        raise CaffeError(
+            f"{output} holds '{other[0]}', which no earlier run wrote: it is not overwritten; "
+            "remove it yourself, or choose another --output"
+        )
+
+
+def _entries(output: Path) -> list[Path]:
+    return sorted(output.iterdir()) if output.is_dir() else [output]
+
+
+def _rows(model: Model, request: Request, source: Source, column: str, counts: Counts) -> DataFrame:
+    """Return the rows to write: the source's without the input, outputs, classes and truth."""
+    scored = score_dataframe(
+        model,
+        source.rows,
+        input_col=column,
+        fetch=request.fetch,
+        batch_size=request.batch_size,
+        recipe=request.recipe,
+        on_error=request.on_error,
+        counts=counts,
+    ).drop(F.col(f"`{column}`"))
+    blob = (request.fetch or model.outputs)[0]
+    if is_classifier(model, blob):
+        scored = _with_classes(scored, blob, model.blob_shapes[blob], request)
+    if request.truth:
+        scored = _with_truth(scored, source.path, request.truth)
+    return scored.sortWithinPartitions(F.col(f"`{source.path}`")) if source.path else scored
+
+
+def is_classifier(model: Model, blob: str) -> bool:
+    """Whether a row of ``blob`` is one list of numbers, one a class."""
+    return [n > 1 for n in model.blob_shapes[blob][1:]].count(True) == 1
+
+
+def _with_classes(
+    scored: DataFrame, blob: str, shape: Sequence[int], request: Request
+) -> DataFrame:
+    classes = max(shape[1:])
+    if request.labels and len(request.labels) != classes:
+        raise CaffeError(
+            f"there are {len(request.labels)} labels for the {classes} classes of '{blob}': "
+            "give a file with one line a class"
+        )
+    check_names(scored, [ranking.PREDICTION, ranking.TOP])
+    column = F.col(f"`{blob}`")
+    return scored.withColumns(
+        {
+            ranking.PREDICTION: ranking.largest(column),
+            ranking.TOP: ranking.best(column, request.top, request.labels),
+        }
+    )
+
+
+def _with_truth(scored: DataFrame, path: str | None, truth: Mapping[str, int]) -> DataFrame:
+    if path is None or ranking.PREDICTION not in scored.columns:
+        raise CaffeError(
+            "--truth takes rows that have a path, and an output that has one number a class: "
+            "leave it out, or --fetch another blob"
+        )
+    check_names(scored, [ranking.TRUTH])
+    return ranking.with_truth(scored, path, truth)
+
+
+def _outcome(
+    spark: SparkSession, request: Request, source: Source, counts: Counts, seconds: float
+) -> Outcome:
+    """Sum up what was written: accumulators count the rows of tasks that ran twice, twice."""
+    written = spark.read.parquet(request.output)
+    known = set(written.columns)
+    truth = F.col(ranking.TRUTH) if ranking.TRUTH in known else F.lit(None)
+    right = truth == F.col(ranking.PREDICTION) if ranking.TRUTH in known else F.lit(False)
+    error = F.col("error") if request.on_error == "column" else F.lit(None)
+    found = written.agg(
+        F.count("*").alias("rows"),
+        F.count(error).alias("failed"),
+        F.count(truth).alias("judged"),
+        F.count_if(right).alias("right"),
+    ).first()
+    assert found is not None  # an aggregate without groups has one row
+    dropped = counts.failed.value if request.on_error == "drop" else 0
+    ordered = written.orderBy(F.col(f"`{source.path}`")) if source.path else written
+    return Outcome(
+        source=source,
+        rows=found["rows"] + dropped,
+        failed=found["failed"] + dropped,
+        judged=found["judged"],
+        right=found["right"],
+        seconds=seconds,
+        first=ordered.limit(SHOWN).collect(),
+    )

@@ -1,0 +1,63 @@
+"""Show how far a Spark job is, on a terminal or in a log."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from pyspark import SparkContext
+
+from bigdl_caffe.spark.worker import Counts
+
+_WIDTH = 30
+_TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 5.0
+
+
+@contextmanager
+def progress(context: SparkContext, counts: Counts, out: TextIO = sys.stderr) -> Iterator[None]:
+    """Show a bar, or a line every few seconds where ``out`` is no terminal."""
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(context, counts, out, done), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _watch(context: SparkContext, counts: Counts, out: TextIO, done: threading.Event) -> None:
+    terminal = out.isatty()
+    start, shown = time.monotonic(), ""
+    while not done.wait(_TERMINAL_SECONDS if terminal else _LOG_SECONDS):
+        line = progress_line(*_tasks(context), counts, time.monotonic() - start)
+        if terminal:
+            out.write("\r" + line.ljust(len(shown)))
+        elif line != shown:
+            out.write(line + "\n")
+        out.flush()
+        shown = line
+    if terminal and shown:
+        out.write("\r" + " " * len(shown) + "\r")
+
+
+def _tasks(context: SparkContext) -> tuple[int, int]:
+    """Return how many tasks of the running stages are done, and how many there are."""
+    tracker = context.statusTracker()
+    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    known = [stage for stage in stages if stage]
+    return sum(s.numCompletedTasks for s in known), sum(s.numTasks for s in known)
+
+
+def progress_line(done: int, tasks: int, counts: Counts, seconds: float) -> str:
+    """Return one line: a bar, tasks, rows and their rate, and how many failed."""
+    filled = _WIDTH * done // tasks if tasks else 0
+    rows, failed = counts.rows.value, counts.failed.value
+    rate = f", {rows / seconds:.0f}/s" if rows else ""
+    bad = f", {failed} failed" if failed else ""
+    bar = "#" * filled + "." * (_WIDTH - filled)
+    return f"[{bar}] {done}/{tasks} tasks, {rows} rows{rate}{bad}"

@@ -1,0 +1,66 @@
+"""The Spark session of a command, and Spark's errors in plain words."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.spark.java import ensure_java
+
+_OURS = re.compile(r"^bigdl_caffe\.errors\.\w+: (.+?)(?=\n\s*\n|\n\tat |\Z)", re.M | re.S)
+_STATE = re.compile(r"\s*SQLSTATE: \w+$")
+
+
+@contextmanager
+def command_session(name: str, master: str | None, debug: bool = False) -> Iterator[SparkSession]:
+    """Give spark-submit's session, or else a new one, which ends with the context.
+
+    Parameters
+    ----------
+    name : str
+        For Spark's own lists of applications.
+    master : str, optional
+        By default spark-submit's, or ``local[*]``.
+    debug : bool
+        Leave Spark's log on. A session of spark-submit keeps its log as it is.
+    """
+    builder = SparkSession.builder.appName(name).config("spark.ui.showConsoleProgress", "false")
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    if not submitted:
+        ensure_java()
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        master = master or "local[*]"
+    session = (builder.master(master) if master else builder).getOrCreate()
+    if not (submitted or debug):
+        session.sparkContext.setLogLevel("OFF")  # what fails is raised, and told once
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn Spark's errors into a `CaffeError` of their own first words, or of ours inside."""
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        raise CaffeError(plain_words(str(error))) from error
+
+
+def plain_words(text: str) -> str:
+    """Return what an error of Spark's says, without traces."""
+    if ours := _OURS.search(text):
+        return ours[1].strip()
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    python = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent")]
+    told = lines[-1] if python and not lines[-1].startswith("at ") else next(iter(lines), "")
+    return f"Spark: {_STATE.sub('', told)} (--debug shows all of it)"
