@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 import numpy as np
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
@@ -170,7 +169,7 @@ def _map(opened: BinaryIO, file: str) -> Any:
         raise CaffeFormatError("the file is empty: fetch or save it again", file, 0) from None
 
 
-_LAYERS: dict[Descriptor, type[Message]] = {
+_LAYERS: dict[Any, type[Message]] = {
     kind.DESCRIPTOR: kind for kind in (pb.LayerParameter, pb.V1LayerParameter, pb.V0LayerParameter)
 }
 
