@@ -69,12 +69,12 @@ def parse(text: str | bytes, message_type: type[M], file: str = "<string>") -> M
     return message
 
 
-def read_net(path: str) -> pb.NetParameter:
+def read_net(path: paths.PathLike) -> pb.NetParameter:
     """Read the net definition at ``path`` (a path or URI). Raises as `parse`."""
     return parse(paths.read_bytes(path), pb.NetParameter, str(path))
 
 
-def read_solver(path: str) -> pb.SolverParameter:
+def read_solver(path: paths.PathLike) -> pb.SolverParameter:
     """Read the solver definition at ``path`` (a path or URI). Raises as `parse`."""
     return parse(paths.read_bytes(path), pb.SolverParameter, str(path))
 
@@ -114,7 +114,9 @@ class _Reader(Cursor):
         """Return whether the value ahead is one that only a fork's schema can hold."""
         if field.fork_repeated:
             return message.HasField(field.name)
-        return bool(field.fork_words) and self.texts[self.pos + 1] in field.fork_words
+        if not field.fork_words or self.texts[self.pos] != ":":
+            return False
+        return self.texts[self.pos + 1] in field.fork_words
 
     def scalars(self, message: Message, field: Field, read: Callable[[Cursor], Any]) -> None:
         """Read the value or the list of values of a field that is not a message."""

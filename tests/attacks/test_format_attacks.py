@@ -169,6 +169,16 @@ def test_random_tokens(tokens: list[str]) -> None:
         assert format_message(parse(written, pb.NetParameter)) == written
 
 
+EVERY_RULE = """name: 'a' layer { type: "b" loss_weight: [1, -.5e1] propagate_down: t
+pooling_param { pool: MIN pool: 1 } data_param < source: 'a' source: 'b' > x { y: [<z: 0x1>] } }"""
+
+
+def test_every_truncation_of_text() -> None:
+    assert refusal(EVERY_RULE) is None
+    for end in range(len(EVERY_RULE)):
+        refusal(EVERY_RULE[:end])
+
+
 @settings(max_examples=300)
 @given(st.binary(max_size=60))
 def test_random_text(data: bytes) -> None:
