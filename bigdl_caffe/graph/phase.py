@@ -30,8 +30,10 @@ class State:
             raise NetError(f"phase is '{self.phase}': it must be 'TRAIN' or 'TEST'")
 
 
-def filter_layers(layers: Sequence[pb.LayerParameter], state: State) -> list[pb.LayerParameter]:
-    """Return the layers that ``state`` includes.
+def filter_layers(
+    layers: Sequence[pb.LayerParameter], state: State
+) -> tuple[list[pb.LayerParameter], dict[str, str]]:
+    """Return the layers that ``state`` includes, and which of the others makes each blob.
 
     Raises
     ------
@@ -46,7 +48,9 @@ def filter_layers(layers: Sequence[pb.LayerParameter], state: State) -> list[pb.
                 for name in both
             )
         )
-    return [layer for layer in layers if _included(layer, state)]
+    kept = [layer for layer in layers if _included(layer, state)]
+    left_out = [layer for layer in layers if not _included(layer, state)]
+    return kept, {top: layer.name for layer in left_out for top in layer.top}
 
 
 def _included(layer: pb.LayerParameter, state: State) -> bool:

@@ -44,9 +44,9 @@ def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> 
     """
     state = phase.State(options.phase, options.level, options.stages)
     kinds = _Kinds(types)
-    specs = names.layer_defs(phase.filter_layers(definition.layer, state))
-    left_out = {top: layer.name for layer in definition.layer for top in layer.top}
-    specs = names.name_values(_with_input(specs, kinds), kinds.shares_data, left_out)
+    params, left_out = phase.filter_layers(definition.layer, state)
+    specs = _with_input(names.layer_defs(params), kinds)
+    specs = names.name_values(specs, kinds.shares_data, left_out)
     specs = _wanted(specs, options, kinds)
     layers = instantiate(specs, types, options.phase)
     inputs, outputs = _ends(specs, options, kinds)
