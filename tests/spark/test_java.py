@@ -121,7 +121,7 @@ def test_unwritable_cache_is_a_caffe_error(bare: pytest.MonkeyPatch, tmp_path: P
 def test_spark_starts_on_the_jre_from_pypi(tmp_path: Path) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
-    for tool in ("bash", "sh", "dirname", "ps"):  # what Spark's own scripts call
+    for tool in ("bash", "sh", "dirname", "ps", "rm"):  # what Spark's own scripts call
         if found := shutil.which(tool):
             (tools / tool).symlink_to(found)
     env = {k: v for k, v in os.environ.items() if k not in ("JAVA_HOME", "SPARK_HOME")}
