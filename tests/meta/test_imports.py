@@ -24,7 +24,7 @@ LEVELS: list[set[str]] = [
     {"image"},
     {"bundle", "feeding", "load", "model", "runner"},
     {"spark", "train", "export", "verify"},
-    {"cli", "__main__"},
+    {"cli", "report", "__main__"},
 ]
 """From the bottom up. A part may import its own level and those before it."""
 
