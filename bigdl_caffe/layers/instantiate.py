@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bigdl_caffe.errors import CaffeError, NetError, UnsupportedLayerError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef
 from bigdl_caffe.layers.registry import Layer, Registry, find
+
+HARMLESS = {"engine"}
+"""Fields that choose how a layer computes, and not what."""
 
 
 def instantiate(specs: Sequence[LayerDef], types: Registry, phase: str) -> tuple[Layer, ...]:
@@ -43,7 +47,22 @@ def _one(spec: LayerDef, types: Registry, phase: str) -> Layer:
     ):
         if len(blobs) not in arity:
             raise NetError(f"it takes {arity} {what} blobs and has {len(blobs)}: {list(blobs)}")
+    if not cls.takes_unknown_values:
+        _refuse_unknown_values(spec)
     return cls(spec, phase)
+
+
+def _refuse_unknown_values(spec: LayerDef) -> None:
+    """Raise for a field the schema has with a value it lacks: the default would be computed."""
+    for item in spec.param.unknown_field:
+        parameter, _, name = item.path.rpartition(".")
+        holder = pb.LayerParameter.DESCRIPTOR.fields_by_name.get(parameter)
+        message = holder.message_type if holder is not None else None
+        if message is not None and name in message.fields_by_name and name not in HARMLESS:
+            raise UnsupportedLayerError(
+                f"{item.path}: {item.text} (line {item.line}) is a value that no layer here "
+                f"computes; pass converters={{'{spec.type}': YourLayer}} to say how it does"
+            )
 
 
 def _named(spec: LayerDef, error: CaffeError) -> list[str]:

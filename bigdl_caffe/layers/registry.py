@@ -113,6 +113,9 @@ class Layer:
     role: ClassVar[Role] = Role.COMPUTE
     bottoms: ClassVar[Arity] = exactly(1)
     tops: ClassVar[Arity] = exactly(1)
+    takes_unknown_values: ClassVar[bool] = False
+    """Whether it reads ``spec.unknown`` for values that the schema lacks of fields it has,
+    as a fork's ``pool: MIN``. Otherwise such a layer is refused, not computed as another."""
     label_bottoms: ClassVar[frozenset[int]] = frozenset({1})
     """For losses and metrics: the bottoms that are labels, of no use to scoring."""
     in_place: ClassVar[bool] = True

@@ -71,3 +71,8 @@ def test_unknown_fields_survive() -> None:
     net = upgrade(_net('layers { name: "a" type: RELU magic: 7 }')).net
     (field,) = net.layer[0].unknown_field
     assert (field.path, field.text) == ("magic", "7")
+
+
+def test_a_forks_own_v1_type_keeps_its_name() -> None:
+    net = upgrade(_net('layers { name: "a" type: LOCAL bottom: "x" top: "y" }')).net
+    assert net.layer[0].type == "LOCAL"
