@@ -117,7 +117,7 @@ setup(
     package_data={"bigdl_caffe": ["py.typed"], "bigdl_caffe.format._pb": ["*.pyi"]},
     install_requires=[
         "numpy>=1.26",
-        "pandas>=2.2",  # not used here, but Spark's mapInArrow insists on it
+        "pandas>=2.2,<3",  # not used here: mapInArrow insists on it, and warns of pandas 3
         "protobuf>=4.25.2",
         "pyarrow>=15",
         "pyspark>=3.5",
