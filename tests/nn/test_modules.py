@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from bigdl_caffe.nn.activation import Dropout, Exp, Log, Power, ReLU6, Threshold
+from bigdl_caffe.nn.activation import Dropout, Exp, Log, Power, PReLU, ReLU6, Threshold
+from bigdl_caffe.nn.blobs import Weighted
 from bigdl_caffe.nn.convolution import Convolution
+from bigdl_caffe.nn.dense import InnerProduct
 from bigdl_caffe.nn.elementwise import Maximum, Sum
 from bigdl_caffe.nn.normalization import BatchNorm, LRNAcross, LRNWithin, Scale
 from bigdl_caffe.nn.pooling import AvePool, MaxPool, Window
@@ -22,6 +26,12 @@ def scale() -> Scale:
     return module
 
 
+def with_weight(module: Weighted, *shape: int) -> Weighted:
+    numbers = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    module.weight = nn.Parameter(numbers / numbers[0].numel() ** 0.5)
+    return module
+
+
 def batch_norm(stored: bool, channels: int = 3) -> BatchNorm:
     module = BatchNorm(1e-5, 0.999, stored)
     module.mean, module.variance = torch.zeros(channels), torch.ones(channels)
@@ -32,13 +42,19 @@ def batch_norm(stored: bool, channels: int = 3) -> BatchNorm:
 MODULES = {
     "ave": AvePool(Window((3, 3), (4, 4))),
     "batch_norm": batch_norm(stored=True),
+    "convolution": with_weight(Convolution((2, 1), (1, 0), (1, 1), groups=1), 4, 3, 3, 2),
+    "deconvolution": with_weight(
+        Convolution((2, 2), (1, 1), (1, 1), groups=3, transposed=True), 3, 1, 3, 3
+    ),
     "exp": Exp(2, 0.5, 1),
+    "inner_product": with_weight(InnerProduct(1, transpose=True), 126, 5),
     "log": Log(10, 1, 20),
     "lrn": LRNAcross(5, 1e-4, 0.75, 1),
     "lrn_within": LRNWithin(3, 1e-4, 0.75),
     "max": MaxPool(Window((2, 2), (3, 3))),
     "power": Power(2, 0.5, 1),
     "relu6": ReLU6(0.1),
+    "prelu": with_weight(PReLU(), 3),
     "reshape": Reshape((0, -1), 0, 4),
     "scale": scale(),
     "threshold": Threshold(0.5),
@@ -65,10 +81,16 @@ def test_the_bottom_is_left_as_it_was(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
+def test_pickles(name: str) -> None:
+    x = torch.randn(2, 3, 7, 6)
+    assert torch.equal(pickle.loads(pickle.dumps(MODULES[name]))(x), MODULES[name](x))
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_exports_with_any_batch_size(name: str) -> None:
     batch = torch.export.Dim("batch", min=2, max=64)
     exported = torch.export.export(
-        MODULES[name], (torch.randn(2, 3, 7, 6),), dynamic_shapes=({0: batch},)
+        nn.Sequential(MODULES[name]), (torch.randn(2, 3, 7, 6),), dynamic_shapes=({0: batch},)
     )
     x = torch.randn(5, 3, 7, 6)
     assert_close_to_caffe(exported.module()(x).detach(), MODULES[name](x).detach())

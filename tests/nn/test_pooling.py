@@ -69,6 +69,7 @@ def test_any_window_pools_as_caffe(case: tuple[Window, tuple[int, int]], seed: i
     assert_close_to_caffe(top[0, 0], expected)
     assert_close_to_caffe(mask[0, 0], places)
     assert_close_to_caffe(MaxPool(w)(bottom)[0, 0], expected)
+    assert_close_to_caffe(MaxPool(w)(bottom.clone().requires_grad_())[0, 0].detach(), expected)
     assert_close_to_caffe(AvePool(w)(bottom)[0, 0], caffe_pool(x, w, "ave")[0])
 
 
