@@ -70,8 +70,11 @@ class Source(Layer):
         return int(self.spec.param.data_param.batch_size)
 
     def channels(self) -> int:
-        """Return the number of channels."""
-        return 1 if self.transform.force_gray else len(self.transform.mean_value) or 3
+        """Return the number of channels; 0 if unknown."""
+        if self.transform.force_gray or self.transform.force_color:
+            return 1 if self.transform.force_gray else 3
+        means = len(self.transform.mean_value)
+        return means if means > 1 else 0  # a single mean stands for any number of channels
 
     def size(self) -> Size:
         """Return the size of an image before it is cropped."""
@@ -85,9 +88,10 @@ class Source(Layer):
         """Return what the definition says of data and label."""
         t = self.transform
         crop = (t.crop_h, t.crop_w) if t.crop_h and t.crop_w else (t.crop_size,) * 2
-        data = (self.batch(), self.channels(), *(crop if all(crop) else self.size()))
+        size = crop if all(crop) else self.size()
+        data = (self.batch(), self.channels() or (3 if all(size) else 0), *size)
         if not all(data):
-            known = [size or name for size, name in zip(data, "NCHW", strict=True)]
+            known = [n or axis for n, axis in zip(data, "NCHW", strict=True)]
             raise ShapeError(
                 f"the definition leaves the shape of '{self.spec.tops[0]}' open: pass "
                 f"input_shapes={{'{self.spec.tops[0]}': ({', '.join(map(str, known))})}}"

@@ -27,6 +27,11 @@ KNOWN = [
         [(8, 1, 9, 9), (8,)],
     ),
     (
+        "Data",
+        "data_param { batch_size: 8 } transform_param { crop_size: 9 mean_value: 128 }",
+        [(8, 3, 9, 9), (8,)],
+    ),
+    (
         "ImageData",
         "image_data_param { batch_size: 2 new_height: 5 new_width: 6 is_color: false }",
         [(2, 1, 5, 6), (2,)],
@@ -73,7 +78,7 @@ def test_what_the_definition_tells(kind: str, options: str, shapes: list[tuple[i
 @pytest.mark.parametrize(
     ("kind", "options", "words"),
     [
-        ("Data", "data_param { batch_size: 8 }", r"input_shapes=\{'t0': \(8, 3, H, W\)\}"),
+        ("Data", "data_param { batch_size: 8 }", r"input_shapes=\{'t0': \(8, C, H, W\)\}"),
         ("HDF5Data", "hdf5_data_param { batch_size: 8 }", "input_shapes"),
         ("ImageData", "", "input_shapes"),
         ("DenseImageData", "", "input_shapes"),
