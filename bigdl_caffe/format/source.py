@@ -13,7 +13,7 @@ Nothing but names and shapes is read before ``copy_to`` is called.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from types import TracebackType
 from typing import Any, Protocol
@@ -49,6 +49,10 @@ class BlobRef(Protocol):
 
         Threads may call it at once. Raises CaffeFormatError if the file has shrunk.
         """
+
+    def pieces(self, out: NDArray[np.float32]) -> Iterator[Callable[[], None]]:
+        """Yield the work of ``copy_to(out)`` in parts that threads may share."""
+        ...
 
 
 class LayerBlobs(Protocol):

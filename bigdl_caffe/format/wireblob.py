@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from bigdl_caffe.format.walk import FIXED32, FIXED64, LENGTH, VARINT, Field, Wir
 MAX_AXES = 32
 """As kMaxBlobAxes of Caffe's blob.hpp."""
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 18  # numbers converted at a time
+_PIECE = 1 << 22  # numbers that one thread copies at a time: 16 MB
 DType = np.dtype[Any]
 
 _FLOAT: DType = np.dtype("<f4")
@@ -69,14 +71,24 @@ class WireBlob:
 
     def copy_to(self, out: NDArray[np.float32]) -> None:
         """Write the numbers into ``out``: float32, 1-D, contiguous, ``count`` long."""
+        for work in self.pieces(out):
+            work()
+
+    def pieces(self, out: NDArray[np.float32]) -> Iterator[Callable[[], None]]:
+        """Yield the work of ``copy_to(out)``, a bounded part of a run at a time."""
         done = 0
         for run in self.runs:
-            part = out[done : done + run.length]
-            if self.dtype == part.dtype and run.stride == self.dtype.itemsize:
-                self.source.read_into(run.offset, part.view(np.uint8).data)
-            else:
-                self._convert(run, part)
-            done += run.length
+            for first in range(0, run.length, _PIECE):
+                length = min(_PIECE, run.length - first)
+                part = Run(run.offset + first * run.stride, length, run.stride)
+                yield partial(self._copy_run, part, out[done : done + length])
+                done += length
+
+    def _copy_run(self, run: Run, out: NDArray[np.float32]) -> None:
+        if self.dtype == out.dtype and run.stride == self.dtype.itemsize:
+            self.source.read_into(run.offset, out.view(np.uint8).data)
+        else:
+            self._convert(run, out)
 
     def _convert(self, run: Run, out: NDArray[np.float32]) -> None:
         """Copy a run that is not plain float32, a bounded piece at a time."""

@@ -69,10 +69,11 @@ def _run_fillers(slots: Sequence[Slot], table: WeightTable, skip: Mapping[str, o
 
 def _copy(copies: Mapping[str, BlobRef], table: WeightTable) -> None:
     """Copy each blob once, from the file into the table, on as many threads as help."""
-    workers = min(4, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
-        jobs = [
-            pool.submit(ref.copy_to, table.blobs[key].reshape(-1)) for key, ref in copies.items()
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        work = [
+            pool.submit(piece)
+            for key, ref in copies.items()
+            for piece in ref.pieces(table.blobs[key].reshape(-1))
         ]
-        for job in jobs:
-            job.result()
+        for done in work:
+            done.result()
