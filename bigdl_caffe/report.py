@@ -50,7 +50,7 @@ def _prediction(row: dict[str, Any]) -> str:
         return f"not scored: {_cut(row['error'])}"
     if row.get("top") is None:
         return "scored"
-    return ", ".join(f"{_name(entry)} {entry['probability']:.4g}" for entry in row["top"])
+    return ", ".join(f"{_name(entry)} {entry['score']:.4g}" for entry in row["top"])
 
 
 def _name(entry: Any) -> str:

@@ -26,14 +26,14 @@ def best(column: Column, count: int, labels: Sequence[str] = ()) -> Column:
     Returns
     -------
     Column
-        Array of struct (class: int, probability: float, label: string if there are labels).
+        Array of struct (class: int, score: float, label: string if there are labels).
     """
     paired = F.transform(column, lambda p, i: F.struct((-p).alias("minus"), i.alias("class")))
     # One literal, which Spark parses once: a literal a label is slow to plan.
     names = F.from_json(F.lit(json.dumps(list(labels))), "array<string>")
 
     def entry(pair: Column) -> Column:
-        fields = [pair["class"].alias("class"), (-pair["minus"]).alias("probability")]
+        fields = [pair["class"].alias("class"), (-pair["minus"]).alias("score")]
         return F.struct(*fields, *([names[pair["class"]].alias("label")] if labels else []))
 
     return F.transform(F.slice(F.array_sort(paired), 1, count), entry)
@@ -42,7 +42,7 @@ def best(column: Column, count: int, labels: Sequence[str] = ()) -> Column:
 def with_truth(rows: DataFrame, path: str, truth: Mapping[str, int]) -> DataFrame:
     """Add the right class of each row whose path ends with a name of ``truth``."""
     added = rows
-    depths = sorted({name.count("/") for name in truth})
+    depths = sorted({name.count("/") for name in truth}, reverse=True)  # the longest name wins
     for depth in depths:
         pairs = [(name, label) for name, label in truth.items() if name.count("/") == depth]
         known = rows.sparkSession.createDataFrame(pairs, f"_name{depth} string, _truth{depth} int")

@@ -1,0 +1,187 @@
+"""The scoring job: what it reads, what it writes, what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from bigdl_caffe import Model
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.report import report
+from bigdl_caffe.spark.job import Outcome, Request, check_output, run
+from bigdl_caffe.spark.ranking import read_lines, read_truth
+from bigdl_caffe.spark.session import plain_errors, plain_words
+from tests.paths import REPO
+
+DIGITS = REPO / "examples" / "digits"
+
+
+@pytest.fixture(scope="module")
+def lenet() -> Model:
+    return Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Return a folder of 12 scans, in two folders, with a broken one and a text file."""
+    folder = tmp_path / "in"
+    for i, file in enumerate(sorted((DIGITS / "images").iterdir())[:12]):
+        target = folder / ("a b" if i % 2 else "images")
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target / (file.stem + (".PNG" if i == 0 else ".png")))
+    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def request_for(where: Any, tmp_path: Path, **options: Any) -> Request:
+    return replace(Request(str(where), str(tmp_path / "out.parquet"), fetch=["prob"]), **options)
+
+
+def go(spark: SparkSession, model: Model, request: Request) -> tuple[Outcome, list[Any]]:
+    said: list[str] = []
+    outcome = run(spark, model, request, said.append)
+    return outcome, spark.read.parquet(request.output).collect()
+
+
+@pytest.mark.spark
+def test_a_folder_of_images(
+    spark: SparkSession, lenet: Model, images: Path, tmp_path: Path
+) -> None:
+    truth = {p.name: 100 for p in images.rglob("*.png")}
+    truth["images/0028.png"] = 8
+    labels = [f"digit {i}" for i in range(10)]
+    request = request_for(images, tmp_path, top=3, labels=labels, truth=truth)
+    outcome, rows = go(spark, lenet, request)
+    assert (outcome.rows, outcome.failed, outcome.source.skipped) == (13, 1, 1)
+    assert (outcome.judged, outcome.right) == (12, 1)
+    assert set(rows[0].asDict()) == {"path", "prob", "error", "prediction", "top", "truth"}
+    for row in rows:
+        if row["path"].endswith("broken.png"):
+            assert "not a picture" in row["error"]
+            assert row["prediction"] is row["top"] is row["prob"] is None
+            continue
+        assert row["prediction"] == np.argmax(row["prob"])
+        order = np.argsort(row["prob"])[::-1][:3].tolist()
+        assert [entry["class"] for entry in row["top"]] == order
+        assert [entry["label"] for entry in row["top"]] == [labels[i] for i in order]
+        assert [entry["score"] for entry in row["top"]] == [row["prob"][i] for i in order]
+    text = report(outcome, request)
+    assert "not scored: not a picture" in text
+    assert "rows        13, of which 1 could not be scored" in text
+    assert "accuracy    8.33 % (1 of 12)" in text
+    assert "1 other files" in text
+    assert request.output in text
+
+
+@pytest.mark.spark
+def test_a_glob_whose_bad_rows_are_dropped(
+    spark: SparkSession, lenet: Model, images: Path, tmp_path: Path
+) -> None:
+    outcome, rows = go(spark, lenet, request_for(f"{images}/*.png", tmp_path, on_error="drop"))
+    assert (outcome.rows, outcome.failed, len(rows)) == (1, 1, 0)
+    outcome, rows = go(
+        spark, lenet, request_for(f"{images}/im*", tmp_path, on_error="drop", overwrite=True)
+    )
+    assert (outcome.rows, outcome.failed, len(rows)) == (6, 0, 6)
+
+
+@pytest.mark.spark
+def test_a_parquet_of_arrays(spark: SparkSession, lenet: Model, tmp_path: Path) -> None:
+    data = np.random.default_rng(0).random((5, 64), np.float32)
+    source = tmp_path / "rows.parquet"
+    rows = [(f"row {i}", x.tolist(), [0.5]) for i, x in enumerate(data)]
+    spark.createDataFrame(rows, "name string, x array<float>, y array<float>").write.parquet(
+        str(source)
+    )
+    with pytest.raises(CaffeError, match="x, y could each be the input"):
+        go(spark, lenet, request_for(source, tmp_path))
+    outcome, found = go(spark, lenet, request_for(source, tmp_path, column="x"))
+    assert (outcome.rows, outcome.failed) == (5, 0)
+    expected = lenet.run({"data": data.reshape(5, 1, 8, 8)}, ["prob"])["prob"]
+    for row in found:
+        assert set(row.asDict()) == {"name", "y", "prob", "error", "prediction", "top"}
+        np.testing.assert_allclose(row["prob"], expected[int(row["name"][4:])], rtol=1e-5)
+
+
+@pytest.mark.spark
+def test_a_failing_row_is_told_in_one_sentence(
+    spark: SparkSession, lenet: Model, images: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CaffeError) as caught, plain_errors():
+        go(spark, lenet, request_for(images, tmp_path, on_error="fail"))
+    assert "broken.png'): not a picture" in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+    assert not list(tmp_path.glob("out.parquet/part-*"))
+
+
+REFUSED: list[tuple[Mapping[str, Any], str]] = [
+    ({"input": "{tmp}/none"}, "Path does not exist"),
+    ({"input": "{tmp}/empty"}, "has nothing to score"),
+    ({"labels": ["only one"]}, "1 labels for the 10 classes"),
+    ({"fetch": ["pool9"]}, "no blob 'pool9'"),
+    ({"fetch": ["conv1"], "truth": {"a": 1}}, "--truth takes rows that have"),
+]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(("options", "message"), REFUSED)
+def test_what_cannot_be_done_is_refused(
+    spark: SparkSession,
+    lenet: Model,
+    images: Path,
+    tmp_path: Path,
+    options: Mapping[str, Any],
+    message: str,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    given = dict(options)
+    where = given.pop("input", str(images)).format(tmp=tmp_path)
+    with pytest.raises(CaffeError, match=message), plain_errors():
+        go(spark, lenet, request_for(where, tmp_path, **given))
+
+
+def test_an_output_is_not_lost_by_mistake(tmp_path: Path) -> None:
+    folder, source = tmp_path / "out.parquet", tmp_path / "in"
+    source.mkdir()
+    check_output(request_for(source, tmp_path))
+    folder.mkdir()
+    (folder / "part-0.parquet").touch()
+    with pytest.raises(CaffeError, match="is there already"):
+        check_output(request_for(source, tmp_path))
+    again = request_for(source, tmp_path, overwrite=True)
+    check_output(again)
+    (folder / "thesis.doc").touch()
+    with pytest.raises(CaffeError, match=r"holds 'thesis.doc'"):
+        check_output(again)
+    with pytest.raises(CaffeError, match="holds the input"):
+        check_output(replace(again, output=str(tmp_path)))
+
+
+def test_a_list_of_truths(tmp_path: Path) -> None:
+    file = tmp_path / "truth.txt"
+    file.write_text("./a b/c.png 3\r\n\n/d.png 0\n")
+    assert read_truth(str(file)) == {"a b/c.png": 3, "d.png": 0}
+    for text, message in (("a.png\n", ":1: 'a.png' is not a path"), ("", "is empty")):
+        file.write_text(text)
+        with pytest.raises(CaffeError, match=message):
+            read_truth(str(file))
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(CaffeError, match="not a text file"):
+        read_truth(str(file))
+    file.write_text("one\ntwo\n\n")
+    assert read_lines(str(file)) == ["one", "two"]
+
+
+def test_spark_errors_in_plain_words() -> None:
+    ours = "Job aborted\nTraceback (most recent call last):\n  ...\n"
+    ours += "bigdl_caffe.errors.CaffeError: row 3 is bad\n\n\tat org.apache.spark"
+    assert plain_words(ours) == "row 3 is bad"
+    assert plain_words("[X] No.\n\tat a.b.C").startswith("Spark: [X] No. (--debug")

@@ -1,0 +1,95 @@
+"""The command line, as a user meets it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from bigdl_caffe import Model
+from bigdl_caffe.cli import main
+from tests.paths import REPO
+
+DIGITS = REPO / "examples" / "digits"
+NET = ["--prototxt", f"{DIGITS}/lenet.prototxt", "--weights", f"{DIGITS}/lenet.caffemodel"]
+
+
+def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", f"{DIGITS}/lenet.prototxt", f"{DIGITS}/lenet.caffemodel"]) == 0
+    out = capsys.readouterr().out
+    assert "conv1" in out
+    assert "Convolution" in out
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["score"],
+        ["score", *NET, "--input", "in", "--output", "out", "--resize", "8"],
+        ["score", *NET, "--input", "in", "--output", "out", "--batch-size", "0"],
+        ["score", *NET, "--input", "in", "--output", "out", "--on-error", "ignore"],
+    ],
+)
+def test_what_cannot_be_understood_is_2(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(wrong)
+    assert caught.value.code == 2
+
+
+def test_what_goes_wrong_is_one_message(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["summary", f"{tmp_path}/none.prototxt"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("bigdl-caffe: ")
+    assert "Traceback" not in err
+    (tmp_path / "out").mkdir()
+    assert main(["score", *NET, "--input", "in", "--output", f"{tmp_path}/out"]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_importing_the_command_line_is_cheap() -> None:
+    code = "import sys, bigdl_caffe.cli; print({'torch', 'pyspark'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_score_through_spark_submit_on_a_cluster(spark_env: dict[str, str], tmp_path: Path) -> None:
+    output = tmp_path / "out.parquet"
+    submit = Path(sys.executable).with_name("spark-submit")
+    done = subprocess.run(
+        [
+            *(submit, "--master", "local-cluster[2,1,1024]", "--conf", "spark.ui.enabled=false"),
+            *(REPO / "bigdl_caffe" / "__main__.py", "score", *NET, "--input", DIGITS / "images"),
+            *("--output", output, "--fetch", "prob", "--truth", DIGITS / "labels.txt"),
+        ],
+        cwd=tmp_path,
+        env=spark_env,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "accuracy    99.67 % (299 of 300)" in done.stdout
+    assert "2. resize to 8x8" in done.stdout
+    check_scores(output)
+
+
+def check_scores(output: Path) -> None:
+    """Compare what was written with what the model gives in this process."""
+    from bigdl_caffe.image import batch
+
+    table = pq.read_table(output).to_pydict()
+    assert len(table["path"]) == 300
+    model = Model.load_caffe_model(NET[1], NET[3])
+    files = [Path(path.removeprefix("file:")).read_bytes() for path in table["path"]]
+    expected = model.predict(batch(model.recipe(), files).array, fetch=["prob"])
+    np.testing.assert_allclose(np.array(table["prob"]), expected, rtol=1e-5, atol=1e-6)
+    assert table["prediction"] == expected.argmax(1).tolist()
+    assert table["error"] == [None] * 300
