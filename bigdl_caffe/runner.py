@@ -116,7 +116,7 @@ class Runner:
         if fetch is None:
             return self.outputs
         wanted = (fetch,) if isinstance(fetch, str) else tuple(fetch)
-        check_blobs(wanted, self.net.layers)
+        check_blobs(wanted, self.blob_shapes)
         return wanted
 
     def shapes_at(self, inputs: Mapping[str, Shape]) -> Mapping[str, Shape]:

@@ -14,9 +14,8 @@ def blob_names(layers: Iterable[LayerDef]) -> list[str]:
     return list(dict.fromkeys(blob for layer in layers for blob in layer.tops))
 
 
-def check_blobs(wanted: Iterable[str], layers: Sequence[LayerDef]) -> None:
-    """Raise `CaffeError` naming every blob of ``wanted`` that no layer makes."""
-    made = blob_names(layers)
+def check_blobs(wanted: Iterable[str], made: Collection[str]) -> None:
+    """Raise `CaffeError` naming every blob of ``wanted`` that is not ``made``."""
     missing = [blob for blob in wanted if blob not in made]
     if missing:
         raise CaffeError(

@@ -52,6 +52,8 @@ def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> 
     inputs, outputs = _ends(specs, options, kinds)
     _check_given(options.input_shapes, inputs)
     sizes = shapes.infer(specs, layers, options.input_shapes)
+    for value in set(kinds.fed(specs).values()) - set(inputs.values()):
+        sizes.pop(value, None)  # an input that nothing reads is no blob of this net
     feeds = {blob: sizes[value] for blob, value in inputs.items()}
     net = Net(definition.name, specs, feeds, outputs, options.phase, definition, sizes)
     return Assembled(net, layers)
@@ -71,6 +73,11 @@ class _Kinds:
 
     def is_input(self, spec: LayerDef) -> bool:
         return self.of(spec).role is Role.INPUT
+
+    def fed(self, specs: Sequence[LayerDef]) -> dict[str, str]:
+        """Return the blobs that input layers make, with their values."""
+        makers = [spec for spec in specs if self.is_input(spec)]
+        return {b: v for spec in makers for b, v in zip(spec.tops, spec.writes, strict=True)}
 
     def is_dropped(self, spec: LayerDef) -> bool:
         return self.of(spec).role in DROPPED_FOR_SCORING
@@ -94,7 +101,7 @@ def _with_input(specs: Sequence[LayerDef], kinds: _Kinds) -> Sequence[LayerDef]:
 
 def _wanted(specs: tuple[LayerDef, ...], options: Options, kinds: _Kinds) -> tuple[LayerDef, ...]:
     if options.outputs is not None:
-        slice.check_blobs(options.outputs, specs)
+        slice.check_blobs(options.outputs, slice.blob_names(specs))
         return slice.ancestors(specs, options.outputs)
     if options.phase == "TRAIN":
         return specs
@@ -108,8 +115,7 @@ def _ends(
 
     What an input layer makes and nothing reads is neither, unless there is nothing else.
     """
-    makers = [spec for spec in specs if kinds.is_input(spec)]
-    fed = {b: v for spec in makers for b, v in zip(spec.tops, spec.writes, strict=True)}
+    fed = kinds.fed(specs)
     if options.outputs is not None:
         return fed, options.outputs
     read = {value for spec in specs for value in spec.reads}

@@ -17,10 +17,6 @@ REFUSED = [case for case in cases() if case.meta["error"]]
 WRONG_GRADIENT = {
     "Power/inplace": "Caffe's CPU code multiplies by scale twice when it works in place",
 }
-NOT_RELOADED = {
-    "Net/dup_layer_name": "Caffe loads the weights of both layers into the first of that name; "
-    "its recorded numbers are from before it saved them",
-}
 AT_RUN_TIME = {
     "Net/reshape_ip_bad": {"x": np.zeros((2, 5, 3))},
 }
@@ -32,8 +28,6 @@ def params(cases: list[Case]) -> list[object]:
 
 @pytest.mark.parametrize("case", params(RUN))
 def test_forward_gives_caffes_numbers(case: Case) -> None:
-    if case.name in NOT_RELOADED:
-        pytest.skip(NOT_RELOADED[case.name])
     for version in case.versions:
         model = case.load(version)
         for k in range(case.meta["steps"]):

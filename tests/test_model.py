@@ -1,0 +1,273 @@
+"""`Model` as people use it: names, shapes, batches, errors."""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bigdl_caffe import CaffeError, CaffeFormatError, Model, NetError, ShapeError
+from bigdl_caffe import UnsupportedLayerError as Unsupported
+from bigdl_caffe.layers.registry import Layer
+from tests.paths import REPO
+
+DIGITS = REPO / "examples" / "digits"
+
+TWO_IN = """
+name: "two"
+input: "a" input_shape { dim: 2 dim: 3 }
+input: "b" input_shape { dim: 2 dim: 3 }
+layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
+layer { name: "neg" type: "Power" bottom: "sum" top: "neg" power_param { scale: -1 } }
+layer { name: "twice" type: "Power" bottom: "sum" top: "twice" power_param { scale: 2 } }
+"""
+MIXES_ROWS = """
+input: "x" input_shape { dim: 1 dim: 6 }
+layer { name: "r" type: "Reshape" bottom: "x" top: "r"
+        reshape_param { shape { dim: 1 dim: -1 dim: 3 } } }
+"""
+
+
+@pytest.fixture(scope="module")
+def lenet() -> Model:
+    return Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
+
+
+@pytest.fixture
+def rows(lenet: Model) -> np.ndarray:
+    (shape,) = lenet.inputs.values()
+    return np.random.default_rng(0).random((7, *shape[1:]), np.float32)
+
+
+def _net(tmp_path: Path, text: str, **how: object) -> Model:
+    path = tmp_path / "net.prototxt"
+    path.write_text(text)
+    return Model.load_caffe_model(path, None, **how)
+
+
+def test_run_gives_named_blobs(lenet: Model, rows: np.ndarray) -> None:
+    (blob,) = lenet.inputs
+    tops = lenet.run({blob: rows}, ["prob", blob])
+    assert tops["prob"].shape == (7, 10)
+    assert tops["prob"].dtype == np.float32
+    np.testing.assert_allclose(tops["prob"].sum(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(tops[blob], rows)
+
+
+def test_an_inner_blob_runs_only_what_it_needs(tmp_path: Path) -> None:
+    model = _net(tmp_path, TWO_IN)
+    ran = []
+    for name, module in model.to_torch().named_children():
+        module.register_forward_hook(lambda *_, name=name: ran.append(name))
+    ones = np.ones((2, 3))
+    model.run({"a": ones, "b": ones}, ["sum"])
+    assert ran == ["sum"]
+
+
+def test_forward_answers_in_kind(tmp_path: Path, lenet: Model, rows: np.ndarray) -> None:
+    assert lenet.forward(rows).shape == (7, 10)
+    two = _net(tmp_path, TWO_IN)
+    neg, twice = two([np.ones((4, 3)), np.full((4, 3), 2.0)])
+    assert (neg == -3).all()
+    assert (twice == 6).all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 100])
+def test_predict_scores_every_row(lenet: Model, rows: np.ndarray, batch_size: int) -> None:
+    whole = lenet.forward(rows)
+    np.testing.assert_allclose(lenet.predict(rows, batch_size), whole, atol=1e-6)
+    np.testing.assert_array_equal(lenet.predict_class(rows, batch_size), whole.argmax(1))
+
+
+def test_predict_several_blobs_and_inputs(tmp_path: Path) -> None:
+    data = {"a": np.ones((5, 3)), "b": np.zeros((5, 3))}
+    tops = _net(tmp_path, TWO_IN).predict(data, batch_size=2)
+    assert {blob: top.shape for blob, top in tops.items()} == {"neg": (5, 3), "twice": (5, 3)}
+    with pytest.raises(CaffeError, match="fetch"):
+        _net(tmp_path, TWO_IN).predict_class(data)
+
+
+def test_a_net_that_mixes_rows_is_run_row_by_row(tmp_path: Path) -> None:
+    model = _net(tmp_path, MIXES_ROWS)
+    assert not model.row_wise()
+    rows = np.arange(18, dtype=np.float32).reshape(3, 6)
+    np.testing.assert_array_equal(model.predict(rows), rows.reshape(3, 2, 3))
+
+
+def test_the_same_call_takes_other_batch_and_image_sizes(tmp_path: Path) -> None:
+    text = """input: "x" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }
+    layer { name: "c" type: "Convolution" bottom: "x" top: "c"
+            convolution_param { num_output: 2 kernel_size: 3 } }"""
+    model = _net(tmp_path, text)
+    assert model.forward(np.zeros((5, 3, 20, 9))).shape == (5, 2, 18, 7)
+
+
+def test_wrong_feeds_are_told_in_words(lenet: Model, rows: np.ndarray) -> None:
+    (blob,) = lenet.inputs
+    for feed, words in (
+        ({"nope": rows}, "'nope' is not an input"),
+        ({}, f"'{blob}' is not fed"),
+        ({blob: rows[0]}, "number of axes|same number"),
+        ({blob: rows[:, :, :2, :2]}, "layer '"),
+        ({blob: np.concatenate([rows, rows], 3)}, "weights have shapes"),
+    ):
+        with pytest.raises(CaffeError, match=words):
+            lenet.run(feed)
+    with pytest.raises(CaffeError, match="no blob 'nope'"):
+        lenet.run({blob: rows}, ["nope"])
+    with pytest.raises(ShapeError, match="no rows"):
+        lenet.predict(rows[:0])
+    with pytest.raises(CaffeError, match="batch_size"):
+        lenet.predict(rows, batch_size=0)
+
+
+def test_params_are_the_models_own(lenet: Model, rows: np.ndarray) -> None:
+    model = Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
+    before = model.forward(rows)
+    with torch.no_grad():
+        next(iter(model.params.values()))[0].zero_()
+    assert np.abs(model.forward(rows) - before).max() > 0
+    assert (lenet.forward(rows) == before).all(), "another model of the same files is another"
+
+
+def test_the_summary_counts(lenet: Model) -> None:
+    text = lenet.summary()
+    total = sum(blob.numel() for blobs in lenet.params.values() for blob in blobs)
+    assert f"{total:,}" in text
+    for layer in lenet.net.layers:
+        assert layer.name in text
+
+
+def test_a_bundle_is_the_same_model(tmp_path: Path, lenet: Model, rows: np.ndarray) -> None:
+    digest = lenet.write_bundle(tmp_path / "m.arrow")
+    again = Model.open_bundle(tmp_path / "m.arrow")
+    assert (again.forward(rows) == lenet.forward(rows)).all()
+    assert again.content_hash == digest
+    sink = io.BytesIO()
+    again.write_bundle(sink)
+    assert sink.getvalue() == (tmp_path / "m.arrow").read_bytes()
+
+
+def test_a_bundle_of_another_version_is_refused(tmp_path: Path, lenet: Model) -> None:
+    path = tmp_path / "m.arrow"
+    lenet.write_bundle(path)
+    path.write_bytes(path.read_bytes().replace(b"bigdl_caffe.version", b"bigdl_caffe.verzion"))
+    with pytest.raises(CaffeFormatError, match="version"):
+        Model.open_bundle(path)
+
+
+def test_the_torch_module_is_an_ordinary_one(lenet: Model, rows: np.ndarray) -> None:
+    module = copy.deepcopy(lenet.to_torch())
+    (blob,) = lenet.inputs
+    feed = {blob: torch.from_numpy(rows)}
+    module(feed)["prob"].sum().backward()
+    assert all(p.grad is not None for p in module.parameters())
+    again = pickle.loads(pickle.dumps(module))
+    with torch.no_grad():
+        np.testing.assert_array_equal(again(feed)["prob"].numpy(), lenet.forward(rows))
+    exported = torch.export.export(lenet.to_torch(), (feed,))
+    got = exported.module()(feed)["prob"].detach().numpy()
+    np.testing.assert_allclose(got, lenet.forward(rows), atol=1e-6)
+
+
+def test_outputs_cut_the_net(lenet: Model) -> None:
+    inner = lenet.net.layers[1].tops[0]
+    cut = Model.load_caffe_model(
+        DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel", outputs=[inner]
+    )
+    assert cut.outputs == (inner,)
+    assert len(cut.net.layers) < len(lenet.net.layers)
+    assert cut.load_report.unused
+
+
+def test_custom_layers_and_their_unknown_fields(tmp_path: Path) -> None:
+    class AddK(Layer):
+        """Adds what its own field says."""
+
+        def module(self, bottoms: object) -> nn.Module:
+            k = self.spec.unknown["add_k_param"]["k"]
+            return type("M", (nn.Module,), {"forward": lambda _, x: x + k})()
+
+    text = """input: "x" input_shape { dim: 1 dim: 2 }
+    layer { name: "l" type: "AddK" bottom: "x" top: "y" add_k_param { k: 5 } }"""
+    model = _net(tmp_path, text, converters={"AddK": AddK})
+    assert (model.forward(np.zeros((3, 2))) == 5).all()
+
+
+def test_unknown_fields_are_said_once_with_their_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = """input: "x" input_shape { dim: 1 }
+    layer { name: "r" type: "ReLU" bottom: "x" top: "y" magic: 1 }"""
+    with caplog.at_level(logging.WARNING, "bigdl_caffe"):
+        _net(tmp_path, text)
+    (record,) = caplog.records
+    assert "net.prototxt:2" in record.getMessage()
+    assert "magic" in record.getMessage()
+
+
+def test_every_unsupported_layer_is_named_at_once(tmp_path: Path) -> None:
+    text = """input: "x" input_shape { dim: 1 }
+    layer { name: "p" type: "Nope" bottom: "x" top: "y" }
+    layer { name: "q" type: "relu" bottom: "y" top: "z" }"""
+    with pytest.raises(Unsupported) as caught:
+        _net(tmp_path, text)
+    assert len(caught.value.problems) == 2
+    assert "did you mean 'ReLU'" in str(caught.value)
+
+
+def test_a_value_of_a_fork_is_not_computed_as_the_default(tmp_path: Path) -> None:
+    text = """input: "x" input_shape { dim: 1 dim: 1 dim: 4 dim: 4 }
+    layer { name: "p" type: "Pooling" bottom: "x" top: "y"
+            pooling_param { pool: MIN kernel_size: 2 } }"""
+    with pytest.raises(Unsupported, match="MIN"):
+        _net(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("head", "layer", "kind", "words"),
+    [
+        ("", 'type: "ReLU"', NetError, "reads blob 'x'"),
+        ('input: "x"', 'type: "ReLU"', ShapeError, "input_shapes"),
+        ('input: "x" input_shape { dim: 1 }', 'type: "Eltwise"', NetError, "at least"),
+    ],
+)
+def test_broken_nets(
+    tmp_path: Path, head: str, layer: str, kind: type[CaffeError], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        _net(tmp_path, f'{head} layer {{ name: "l" {layer} bottom: "x" top: "y" }}')
+
+
+def test_an_input_that_nothing_reads_is_no_blob(tmp_path: Path) -> None:
+    more = 'layer { name: "more" type: "Input" top: "more" input_param { shape { dim: 1 } } }'
+    model = _net(tmp_path, TWO_IN + more)
+    assert "more" not in {*model.inputs, *model.outputs, *model.blob_shapes}
+    with pytest.raises(CaffeError, match="no blob 'more'"):
+        model.run({}, ["more"])
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(CaffeError, match=r"nope\.prototxt"):
+        Model.load_caffe_model(tmp_path / "nope.prototxt", None)
+    with pytest.raises(CaffeError, match=r"nope\.caffemodel"):
+        Model.load_caffe_model(DIGITS / "lenet.prototxt", tmp_path / "nope.caffemodel")
+
+
+def test_in_place_layers_show_through_shared_memory(tmp_path: Path) -> None:
+    """Flatten hands its memory on: a ReLU behind it changes what the first name shows."""
+    text = """input: "x" input_shape { dim: 1 dim: 2 dim: 2 }
+    layer { name: "p" type: "Power" bottom: "x" top: "p" }
+    layer { name: "f" type: "Flatten" bottom: "p" top: "f" }
+    layer { name: "r" type: "ReLU" bottom: "f" top: "f" }"""
+    x = np.array([[[-1.0, 2.0], [3.0, -4.0]]])
+    tops = _net(tmp_path, text).run({"x": x}, ["p", "f"])
+    np.testing.assert_array_equal(tops["p"], np.maximum(x, 0))
+    np.testing.assert_array_equal(tops["f"], np.maximum(x, 0).reshape(1, 4))
