@@ -135,9 +135,12 @@ def test_a_file_that_changed_is_refused(spark: SparkSession, way: Any, change: s
     shipped = ship(spark, model)
     from pyspark import SparkFiles
 
-    altered(Path(SparkFiles.get(shipped.carrier)), change)
+    path = Path(SparkFiles.get(shipped.carrier))
+    whole = path.read_bytes()
+    altered(path, change)
     with pytest.raises(CaffeFormatError), open_shipped(shipped):
         pass
+    path.write_bytes(whole)  # later jobs of the session compare it to the driver's
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
