@@ -11,13 +11,14 @@ import hashlib
 import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 
-from bigdl_caffe.errors import CaffeFormatError
+from bigdl_caffe.errors import CaffeFormatError, ShapeError
 from bigdl_caffe.graph.ir import Shape
 
 ALIGNMENT = 64
@@ -78,21 +79,32 @@ def allocate(shapes: Mapping[str, Shape]) -> WeightTable:
 
     The memory is the kernel's own, asked for in huge pages: hundreds of megabytes are
     there after a few page faults, and nothing is touched before it is written.
+
+    Raises
+    ------
+    ShapeError
+        When the machine cannot give so much memory.
     """
     offsets: dict[str, int] = {}
     end = 0
     for key, shape in shapes.items():
         offsets[key] = end
-        end += -(-int(np.prod(shape, dtype=np.int64)) * 4 // ALIGNMENT) * ALIGNMENT
-    memory = mmap.mmap(-1, max(end, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        end += -(-prod(shape) * 4 // ALIGNMENT) * ALIGNMENT
+    try:
+        memory = mmap.mmap(-1, max(end, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except (OSError, OverflowError) as error:
+        largest = max(shapes, key=lambda key: prod(shapes[key]))
+        raise ShapeError(
+            f"the net's weights need {end / 1e9:.1f} GB, more than there is ({error}); the largest "
+            f"blob is '{largest}' {shapes[largest]}: check num_output and the input shape"
+        ) from error
     if hasattr(mmap, "MADV_HUGEPAGE") and end > HUGE_PAGE:
         memory.madvise(mmap.MADV_HUGEPAGE)
     return WeightTable({k: _view(memory, offsets[k], s) for k, s in shapes.items()})
 
 
 def _view(memory: mmap.mmap, offset: int, shape: Shape) -> np.ndarray[Any, np.dtype[np.float32]]:
-    size = int(np.prod(shape, dtype=np.int64))
-    return np.frombuffer(memory, np.float32, size, offset).reshape(shape)
+    return np.frombuffer(memory, np.float32, prod(shape), offset).reshape(shape)
 
 
 def open_table(path: str | Path, offset: int = 0) -> tuple[WeightTable, dict[str, str]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from bigdl_caffe import CaffeFormatError
+from bigdl_caffe import CaffeFormatError, ShapeError
 from bigdl_caffe.weights.table import ALIGNMENT, WeightTable, allocate, open_table
 
 SHAPES = {"conv/0": (4, 3, 5, 5), "conv/1": (4,), "a/b/0": (), "bn/2": (1,)}
@@ -90,6 +90,11 @@ def test_the_hash_depends_on_numbers_names_shapes_and_words(table: WeightTable) 
     assert flat.content_hash({"a": "b"}) != base
     table.blobs["bn/2"][0] += 1
     assert table.content_hash({"a": "b"}) != base
+
+
+def test_memory_that_is_not_there_is_one_clear_error() -> None:
+    with pytest.raises(ShapeError, match=r"largest blob is 'fc/0'"):
+        allocate({"conv/0": (3, 3), "fc/0": (1 << 32, 1 << 30)})
 
 
 @pytest.mark.parametrize("kind", ["empty", "garbage", "truncated", "other types"])
