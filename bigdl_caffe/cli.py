@@ -145,7 +145,7 @@ def _recipe(args: argparse.Namespace, model: Model) -> Recipe | None:
 
 
 def _mean(text: str) -> Any:
-    from bigdl_caffe.image.defaults import read_mean
+    from bigdl_caffe.format.blob import read_mean
 
     try:
         return tuple(float(value) for value in text.split(","))

@@ -23,8 +23,9 @@ def report(outcome: Outcome, request: Request) -> str:
         lines.append(f"accuracy    {share:.2f} % ({outcome.right} of {outcome.judged})")
     elif request.truth:
         lines.append("accuracy    unknown: no path ends with a name of the --truth file")
+    what = "images" if outcome.images else "rows"
     rate = outcome.rows / outcome.seconds
-    lines.append(f"throughput  {rate:.1f} rows/s ({outcome.seconds:.1f} s)")
+    lines.append(f"throughput  {rate:.1f} {what}/s ({outcome.seconds:.1f} s)")
     lines.append(f"written to  {request.output}")
     return "\n".join(lines)
 

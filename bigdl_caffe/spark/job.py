@@ -51,6 +51,8 @@ class Outcome:
 
     Attributes
     ----------
+    images : bool
+        Whether a row is an image.
     rows, failed : int
         Rows that were tried, and those of them that could not be scored.
     judged, right : int
@@ -62,6 +64,7 @@ class Outcome:
     """
 
     source: Source
+    images: bool
     rows: int
     failed: int
     judged: int
@@ -98,7 +101,8 @@ def run(
         scored.write.mode("overwrite" if request.overwrite else "errorifexists").parquet(
             request.output
         )
-    return _outcome(spark, request, source, counts, time.monotonic() - start)
+    seconds = time.monotonic() - start
+    return _outcome(spark, request, source, bool(feed.recipe), counts, seconds)
 
 
 def check_output(request: Request) -> None:
@@ -184,7 +188,12 @@ def _with_truth(scored: DataFrame, path: str | None, truth: Mapping[str, int]) -
 
 
 def _outcome(
-    spark: SparkSession, request: Request, source: Source, counts: Counts, seconds: float
+    spark: SparkSession,
+    request: Request,
+    source: Source,
+    images: bool,
+    counts: Counts,
+    seconds: float,
 ) -> Outcome:
     """Sum up what was written: accumulators count the rows of tasks that ran twice, twice."""
     written = spark.read.parquet(request.output)
@@ -203,6 +212,7 @@ def _outcome(
     ordered = written.orderBy(F.col(f"`{source.path}`")) if source.path else written
     return Outcome(
         source=source,
+        images=images,
         rows=found["rows"] + dropped,
         failed=found["failed"] + dropped,
         judged=found["judged"],

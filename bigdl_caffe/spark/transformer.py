@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 ON_ERROR = ("column", "drop", "fail")
 
 _ARROW_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
-_SPARKS_ARROW_ROWS = "10000"
+_not_chosen = {"10000"}  # Spark's default, and what this module has set
 _log = logging.getLogger(__name__)
 
 
 def score(model: Model, data: Any, **how: Any) -> Any:
     """Score a DataFrame by `score_dataframe`, an RDD by `score_rdd`."""
-    return (score_rdd if hasattr(data, "mapPartitions") else score_dataframe)(model, data, **how)
+    return (score_rdd if _is_rdd(data) else score_dataframe)(model, data, **how)
 
 
 def score_dataframe(
@@ -120,7 +120,7 @@ def score_classes(
         A DataFrame has the column "prediction" in place of the blob's.
     """
     (blob,) = fetch
-    if hasattr(data, "mapPartitions"):
+    if _is_rdd(data):
         return score_rdd(model, data, batch_size, fetch).map(lambda row: int(row.argmax()))
     check_names(data, [PREDICTION])
     scored = score_dataframe(model, data, fetch=fetch, batch_size=batch_size, **how)
@@ -129,6 +129,11 @@ def score_classes(
     columns = [F.col(f"`{_place(i)}`") for i in range(len(names))]
     columns[place] = largest(columns[place])
     return scored.toDF(*map(_place, range(len(names)))).select(*columns).toDF(*names)
+
+
+def _is_rdd(data: Any) -> bool:
+    """Whether ``data`` is an RDD; a DataFrame has an attribute for any name that is a column's."""
+    return not hasattr(data, "mapInArrow")
 
 
 def _map_arrow(df: DataFrame, task: ScoreTask, added: Sequence[StructField]) -> DataFrame:
@@ -199,9 +204,13 @@ def check_names(df: DataFrame, added: Sequence[str]) -> None:
 
 
 def _set_arrow_rows(spark: SparkSession, batch_size: int) -> None:
-    """Bring Spark's Arrow batches from 10000 rows, too many for images, to about 128."""
-    if spark.conf.get(_ARROW_ROWS) != _SPARKS_ARROW_ROWS:
-        return
-    rows = batch_size * max(1, 128 // batch_size)
-    spark.conf.set(_ARROW_ROWS, str(rows))
-    _log.info("Set %s to %d (it was Spark's default, %s)", _ARROW_ROWS, rows, _SPARKS_ARROW_ROWS)
+    """Bring Spark's Arrow batches from 10000 rows, too many for images, to about 128.
+
+    A number that someone else has set is left as it is.
+    """
+    before = spark.conf.get(_ARROW_ROWS)
+    after = str(batch_size * max(1, 128 // batch_size))
+    if before in _not_chosen and before != after:
+        spark.conf.set(_ARROW_ROWS, after)
+        _not_chosen.add(after)
+        _log.info("Set %s to %s (it was %s)", _ARROW_ROWS, after, before)

@@ -201,34 +201,67 @@ CLUSTER = """
 import sys
 from pyspark.sql import SparkSession
 from tests.spark.test_ship import Weights, arrivals, ship
-encrypt, way = sys.argv[1:]
+encrypt, *ways = sys.argv[1:]
 spark = (
     SparkSession.builder.master("local-cluster[2,1,1024]").config("spark.ui.enabled", "false")
     .config("spark.io.encryption.enabled", encrypt).getOrCreate()
 )
-if way:
-    spark.conf.set("spark.bigdl.caffe.ship", way)
-model = Weights()
-shipped = ship(spark, model)
-seen = arrivals(spark, shipped)
-print(shipped.way, {digest for _, digest in seen} == {model.content_hash})
+for way in ways:
+    if way != "default":
+        spark.conf.set("spark.bigdl.caffe.ship", way)
+    model = Weights()
+    shipped = ship(spark, model)
+    seen = arrivals(spark, shipped)
+    print(shipped.way, {digest for _, digest in seen} == {model.content_hash})
 """
 
 
 @pytest.mark.spark
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("encrypt", "way", "taken"),
-    [("false", "", "mapped"), ("false", "file", "file"), ("true", "", "copy")],
+    ("arguments", "taken"),
+    [
+        (["false", "default", "file", "artifact"], ["mapped", "file", "artifact"]),
+        (["true", "default"], ["copy"]),
+    ],
 )
-def test_on_a_cluster(spark_env: dict[str, str], encrypt: str, way: str, taken: str) -> None:
+def test_on_a_cluster(spark_env: dict[str, str], arguments: list[str], taken: list[str]) -> None:
+    assert run_program(spark_env, CLUSTER, arguments) == [
+        word for way in taken for word in (way, "True")
+    ]
+
+
+CONNECT = """
+import logging, sys
+from pathlib import Path
+from pyspark.sql import SparkSession
+from bigdl_caffe.spark.ship import ship
+from tests.spark.nets import png, small
+spark = SparkSession.builder.remote("local[2]").getOrCreate()
+model = small(Path(sys.argv[1]))
+df = spark.createDataFrame([(bytearray(png(i)),) for i in range(5)], "content binary")
+rows = model.predict(df, fetch=["prob"]).collect()
+print(ship(spark, model).way, len(rows), {row["error"] for row in rows})
+"""
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_on_connect(spark_env: dict[str, str], tmp_path: Path) -> None:
+    pytest.importorskip("grpc_status", reason="needs pip install 'pyspark[connect]'")
+    assert run_program(spark_env, CONNECT, [str(tmp_path)]) == ["artifact", "5", "{None}"]
+
+
+def run_program(env: dict[str, str], program: str, arguments: list[str]) -> list[str]:
+    """Return the words that a Python program of its own process prints."""
     done = subprocess.run(
-        [sys.executable, "-c", CLUSTER, encrypt, way],
+        [sys.executable, "-c", program, *arguments],
         cwd=REPO,
-        env=spark_env,
+        env=env,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert done.stdout.split() == [taken, "True"], done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.split()
