@@ -22,7 +22,6 @@ from bigdl_caffe.errors import CaffeFormatError, ShapeError
 from bigdl_caffe.graph.ir import Shape
 
 ALIGNMENT = 64
-HUGE_PAGE = 2 << 20
 Blobs = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
 
 
@@ -77,8 +76,9 @@ def _tensor_array(blob: np.ndarray[Any, Any]) -> pa.Array:
 def allocate(shapes: Mapping[str, Shape]) -> WeightTable:
     """Return a table of ``shapes`` over one new piece of zeroed memory.
 
-    The memory is the kernel's own, asked for in huge pages: hundreds of megabytes are
-    there after a few page faults, and nothing is touched before it is written.
+    The memory is the kernel's own, so nothing is touched before it is written. Huge pages
+    are not asked for: a virtual machine that reports its free memory to its host takes
+    them back one slow fault at a time, which made loading five times slower, not faster.
 
     Raises
     ------
@@ -98,8 +98,6 @@ def allocate(shapes: Mapping[str, Shape]) -> WeightTable:
             f"the net's weights need {end / 1e9:.1f} GB, more than there is ({error}); the largest "
             f"blob is '{largest}' {shapes[largest]}: check num_output and the input shape"
         ) from error
-    if hasattr(mmap, "MADV_HUGEPAGE") and end > HUGE_PAGE:
-        memory.madvise(mmap.MADV_HUGEPAGE)
     return WeightTable({k: _view(memory, offsets[k], s) for k, s in shapes.items()})
 
 
