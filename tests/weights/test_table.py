@@ -101,7 +101,7 @@ def test_memory_that_is_not_there_is_one_clear_error() -> None:
 def test_another_file_is_one_clear_error(kind: str, path: Path) -> None:
     whole = path.read_bytes()
     other = io.BytesIO()
-    batch = pa.record_batch({"x": [1]})
+    batch = pa.record_batch([pa.array([1])], ["x"])
     with pa.ipc.new_file(other, batch.schema) as writer:
         writer.write_batch(batch)
     path.write_bytes(
