@@ -17,7 +17,9 @@ PREDICTION, TOP, TRUTH = "prediction", "top", "truth"
 
 def largest(column: Column) -> Column:
     """Return the 0-based position of an array column's largest number, the first of equals."""
-    return (F.array_position(column, F.array_max(column)) - 1).cast("int")
+    # Spark 3.5's own F.array_position takes no column for the value.
+    found = F.call_function("array_position", column, F.array_max(column))
+    return (found - 1).cast("int")
 
 
 def best(column: Column, count: int, labels: Sequence[str] = ()) -> Column:
