@@ -36,7 +36,7 @@ class Arithmetic:
 
 
 def batches(columns: Mapping[str, Any], *sizes: int) -> Iterator[pa.RecordBatch]:
-    whole = pa.record_batch(dict(columns))
+    whole = pa.RecordBatch.from_pydict(dict(columns))
     start = 0
     for size in sizes or (whole.num_rows,):
         yield whole.slice(start, size)

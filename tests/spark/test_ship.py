@@ -35,7 +35,7 @@ class Weights:
 
     def write_bundle(self, target: Any) -> str:
         self.written += 1
-        batch = pa.record_batch({"ip/0": self.column()})
+        batch = pa.RecordBatch.from_pydict({"ip/0": self.column()})
         with pa.ipc.new_file(
             target if hasattr(target, "write") else str(target), batch.schema
         ) as file:
