@@ -102,8 +102,8 @@ def _add_recipe(group: Any) -> None:
 def _score(args: argparse.Namespace) -> None:
     # Spark and torch, only for commands that need them
     from bigdl_caffe.model import Model
-    from bigdl_caffe.report import report
     from bigdl_caffe.spark.job import check_output, run
+    from bigdl_caffe.spark.report import report
     from bigdl_caffe.spark.session import command_session, plain_errors
 
     model = Model.load_caffe_model(args.prototxt, args.weights, phase=args.phase)

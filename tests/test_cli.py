@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from bigdl_caffe import Model
 from bigdl_caffe.cli import main
 from tests.paths import REPO
+from tests.spark.nets import assert_close
 
 DIGITS = REPO / "examples" / "digits"
 NET = ["--prototxt", f"{DIGITS}/lenet.prototxt", "--weights", f"{DIGITS}/lenet.caffemodel"]
@@ -90,6 +90,6 @@ def check_scores(output: Path) -> None:
     model = Model.load_caffe_model(NET[1], NET[3])
     files = [Path(path.removeprefix("file:")).read_bytes() for path in table["path"]]
     expected = model.predict(batch(model.recipe(), files).array, fetch=["prob"])
-    np.testing.assert_allclose(np.array(table["prob"]), expected, rtol=1e-5, atol=1e-6)
+    assert_close(table["prob"], expected)
     assert table["prediction"] == expected.argmax(1).tolist()
     assert table["error"] == [None] * 300

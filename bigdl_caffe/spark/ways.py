@@ -8,6 +8,7 @@ path that can be mapped. What they cost is measured in docs; which one is taken 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickle
 import shutil
@@ -31,6 +32,7 @@ PAGE = 4096
 
 _MAGIC = b"ARROW1"
 _BLOCK = 1 << 20
+_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,12 @@ def _receive_mapped(shipped: Shipped) -> Iterator[Path]:
 
 def _send_bytes(way: str) -> Callable[[SparkSession, Model], Shipped]:
     def send(spark: SparkSession, model: Model) -> Shipped:
-        with _written(model) as (path, bundle):
-            return Shipped(way, bundle, spark.sparkContext.broadcast(path.read_bytes()))
+        memory = io.BytesIO()  # no file: under encryption the weights must not reach the disk
+        model.write_bundle(memory)
+        value = memory.getvalue()
+        digest = hashlib.blake2b(value, digest_size=_DIGEST_BYTES).hexdigest()
+        bundle = Bundle(model.content_hash, len(value), digest=digest)
+        return Shipped(way, bundle, spark.sparkContext.broadcast(value))
 
     return send
 
@@ -166,7 +172,10 @@ def _own_folder() -> Path:
 
 
 def _send_artifact(spark: SparkSession, model: Model) -> Shipped:
-    with _written(model) as (path, bundle):
+    with tempfile.TemporaryDirectory(prefix="bigdl-caffe-") as folder:
+        path = Path(folder) / f"bigdl-caffe-{model.content_hash}.arrow"
+        model.write_bundle(path)
+        bundle = Bundle(model.content_hash, path.stat().st_size, digest=_digest(path))
         if is_connect(spark):
             spark.addArtifacts(str(path), file=True)
         else:
@@ -230,17 +239,8 @@ def _checked(path: Path, bundle: Bundle) -> Path:
     return path
 
 
-@contextmanager
-def _written(model: Model) -> Iterator[tuple[Path, Bundle]]:
-    """Write the model's bundle to a file that goes when the context ends."""
-    with tempfile.TemporaryDirectory(prefix="bigdl-caffe-") as folder:
-        path = Path(folder) / f"bigdl-caffe-{model.content_hash}.arrow"
-        model.write_bundle(path)
-        yield path, Bundle(model.content_hash, path.stat().st_size, digest=_digest(path))
-
-
 def _digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)

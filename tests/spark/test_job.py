@@ -14,11 +14,12 @@ from pyspark.sql import SparkSession
 
 from bigdl_caffe import Model
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.report import report
 from bigdl_caffe.spark.job import Outcome, Request, check_output, run
 from bigdl_caffe.spark.ranking import read_lines, read_truth
+from bigdl_caffe.spark.report import report
 from bigdl_caffe.spark.session import plain_errors, plain_words
 from tests.paths import REPO
+from tests.spark.nets import assert_close
 
 DIGITS = REPO / "examples" / "digits"
 
@@ -108,7 +109,7 @@ def test_a_parquet_of_arrays(spark: SparkSession, lenet: Model, tmp_path: Path) 
     expected = lenet.run({"data": data.reshape(5, 1, 8, 8)}, ["prob"])["prob"]
     for row in found:
         assert set(row.asDict()) == {"name", "y", "prob", "error", "prediction", "top"}
-        np.testing.assert_allclose(row["prob"], expected[int(row["name"][4:])], rtol=1e-5)
+        assert_close(row["prob"], expected[int(row["name"][4:])])
 
 
 @pytest.mark.spark

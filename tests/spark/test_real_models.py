@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from bigdl_caffe import Model
 from tests.paths import REPO, SHARED, needs_models
+from tests.spark.nets import assert_close
 
 NAMES = (
     "cifar10_full",
@@ -41,7 +42,7 @@ def check_model(spark: SparkSession, folder: Path) -> None:
     for name in wanted:
         expected = numbers[f"out/{name}"].reshape(len(rows), -1)
         found = np.array([row[name] for row in scored])
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+        assert_close(found, expected)
 
 
 @pytest.mark.parametrize("name", NAMES)

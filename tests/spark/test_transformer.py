@@ -20,7 +20,7 @@ from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.image.recipe import Recipe
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.transformer import score, score_classes, score_dataframe
-from tests.spark.nets import SMALL, blobs, png, small
+from tests.spark.nets import SMALL, assert_close, blobs, png, small
 
 pytestmark = pytest.mark.spark
 
@@ -41,7 +41,7 @@ def check(rows: Sequence[Row], model: Model, column: str = "prob") -> None:
     """Check each row against the model's own answer for its picture."""
     for row in rows:
         expected = model.run({"data": blobs(range(row["id"], row["id"] + 1))}, ["prob"])["prob"]
-        np.testing.assert_allclose(row[column], expected[0], rtol=1e-5, atol=1e-6)
+        assert_close(row[column], expected[0])
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 32, 1000])
@@ -80,8 +80,8 @@ def test_every_blob_that_is_fetched(images: DataFrame, model: Model) -> None:
     row = scored.where("id = 3").first()
     assert row is not None
     expected = model.run({"data": blobs(range(3, 4))}, ["conv.1/a", "best"])
-    np.testing.assert_allclose(row["conv.1/a"], expected["conv.1/a"].reshape(-1), rtol=1e-5)
-    np.testing.assert_allclose(row["best"], expected["best"][0], rtol=1e-5)
+    assert_close(row["conv.1/a"], expected["conv.1/a"].reshape(-1))
+    assert_close(row["best"], expected["best"][0])
     check([row], model)
 
 
@@ -147,10 +147,10 @@ def test_rdd(spark: SparkSession, model: Model) -> None:
     scored = score(model, rdd, batch_size=4, fetch=["prob"])
     assert scored.getNumPartitions() == 3
     expected = model.run({"data": data}, ["prob", "best"])
-    np.testing.assert_allclose(np.stack(scored.collect()), expected["prob"], rtol=1e-5)
+    assert_close(np.stack(scored.collect()), expected["prob"])
     best, prob = score(model, rdd).first()
-    np.testing.assert_allclose(best, expected["best"][0], rtol=1e-5)
-    np.testing.assert_allclose(prob, expected["prob"][0], rtol=1e-5)
+    assert_close(best, expected["best"][0])
+    assert_close(prob, expected["prob"][0])
     with pytest.raises(Exception, match="row 0 of the partition has shape"):
         score(model, rdd.map(lambda x: x[None])).collect()
 
