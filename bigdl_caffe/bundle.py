@@ -7,11 +7,14 @@ docs/arrow-layout.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
 
 from bigdl_caffe.errors import CaffeFormatError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.paths import atomic_write
 from bigdl_caffe.format.prototxt import format_message, parse
 from bigdl_caffe.layers.assemble import Options
 from bigdl_caffe.weights.slots import Slot, owned_shapes
@@ -19,6 +22,42 @@ from bigdl_caffe.weights.table import WeightTable
 
 VERSION = "1"
 PREFIX = "bigdl_caffe."
+HASH = PREFIX + "sha256"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a model is at one moment, ready to be written.
+
+    Attributes
+    ----------
+    table : WeightTable
+        Its weights: the model's own memory, so write before they change.
+    metadata : mapping of str to str
+        The words beside them, their common hash among these.
+    """
+
+    table: WeightTable
+    metadata: Mapping[str, str]
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the definition, the options and every weight."""
+        return self.metadata[HASH]
+
+    def write_bundle(self, target: str | Path | IO[bytes]) -> None:
+        """Write the Arrow file; a path or URI appears whole or not at all."""
+        if isinstance(target, (str, Path)):
+            with atomic_write(str(target)) as sink:
+                self.table.write(sink, self.metadata)
+        else:
+            self.table.write(target, self.metadata)
+
+
+def bundle(table: WeightTable, definition: pb.NetParameter, options: Options) -> Bundle:
+    """Return the bundle of a net's weights and words, hashing them."""
+    words = describe(definition, options)
+    return Bundle(table, {**words, HASH: table.content_hash(words)})
 
 
 def describe(definition: pb.NetParameter, options: Options) -> dict[str, str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bigdl_caffe.model import Model
     from bigdl_caffe.spark.job import Request
 
+INPUT_SHAPE_HINT = " (on the command line: --input-shape BLOB=N,C,H,W)"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -33,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CaffeError as error:
         if args.debug:
             raise
-        print(f"bigdl-caffe: {error}", file=sys.stderr)
+        hint = INPUT_SHAPE_HINT if "input_shapes" in str(error) else ""
+        print(f"bigdl-caffe: {error}{hint}", file=sys.stderr)
         return 1
     return 0
 
@@ -48,6 +51,35 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+# --- which net ------------------------------------------------------------------------
+
+
+def _add_net(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--phase", choices=("TEST", "TRAIN"), default="TEST", help="whose layers (TEST)")
+    add("--stage", action="append", default=[], help="a stage of its rules; may be given again")
+    add(
+        "--input-shape",
+        action="append",
+        type=_blob_shape,
+        default=[],
+        metavar="BLOB=N,C,H,W",
+        help="shape of an input that the net leaves open; may be given again",
+    )
+
+
+def _net(args: argparse.Namespace) -> dict[str, Any]:
+    shapes = dict(args.input_shape)
+    return {"phase": args.phase, "stages": args.stage, "input_shapes": shapes}
+
+
+def _blob_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    blob, equals, sizes = text.rpartition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not BLOB=N,C,H,W, such as data=1,3,227,227")
+    return blob, tuple(map(_positive, sizes.split(",")))
+
+
 # --- summary --------------------------------------------------------------------------
 
 
@@ -55,14 +87,14 @@ def _add_summary(commands: Any) -> None:
     command = commands.add_parser("summary", help="print a net's layers, shapes and costs")
     command.add_argument("prototxt", metavar="P", help="the net's definition")
     command.add_argument("weights", metavar="W", nargs="?", help="its weights; checked against it")
-    command.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST")
+    _add_net(command)
     command.set_defaults(command=_summary)
 
 
 def _summary(args: argparse.Namespace) -> None:
     from bigdl_caffe.model import Model  # torch, only for commands that need it
 
-    print(Model.load_caffe_model(args.prototxt, args.weights, phase=args.phase).summary())
+    print(Model.load_caffe_model(args.prototxt, args.weights, **_net(args)).summary())
 
 
 # --- score ----------------------------------------------------------------------------
@@ -85,7 +117,7 @@ def _add_score(commands: Any) -> None:
     add("--truth", metavar="FILE", help="'path class' lines: report the accuracy")
     add("--batch-size", type=_positive, default=32, metavar="N", help="rows at a time (32)")
     add("--on-error", choices=("column", "drop", "fail"), default="column", help="for bad rows")
-    add("--phase", choices=("TEST", "TRAIN"), default="TEST")
+    _add_net(command)
     add("--master", help="Spark's master (spark-submit's, or local[*])")
     _add_recipe(command.add_argument_group("images", "by default as transform_param has it"))
     command.set_defaults(command=_score)
@@ -106,7 +138,7 @@ def _score(args: argparse.Namespace) -> None:
     from bigdl_caffe.spark.report import report
     from bigdl_caffe.spark.session import command_session, plain_errors
 
-    model = Model.load_caffe_model(args.prototxt, args.weights, phase=args.phase)
+    model = Model.load_caffe_model(args.prototxt, args.weights, **_net(args))
     request = _request(args, model)
     check_output(request)
     with (

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from bigdl_caffe import bundle, feeding
+from bigdl_caffe import feeding
+from bigdl_caffe.bundle import Bundle, bundle, check_blobs, read_description
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.format.paths import atomic_write
 from bigdl_caffe.graph.summary import Cost, summarise
 from bigdl_caffe.layers.assemble import Assembled, Options, assemble
 from bigdl_caffe.layers.registry import Layer, count, registry
@@ -51,6 +50,7 @@ class Model(Runner):
         source: str = "",
     ) -> None:
         super().__init__(assembled, slots, table)
+        self._bundle: Bundle | None = None
         self._options = options
         self.converters = dict(converters)
         self.load_report = load_report
@@ -138,12 +138,12 @@ class Model(Runner):
             As given to `load_caffe_model`; classes are not in the file.
         """
         table, metadata = open_table(path, offset)
-        definition, options = bundle.read_description(metadata, str(path))
+        definition, options = read_description(metadata, str(path))
         assembled = assemble(definition, options, registry(converters))
         slots = plan_slots(assembled.net, assembled.layers)
-        bundle.check_blobs(slots, table, str(path))
+        check_blobs(slots, table, str(path))
         model = Model(assembled, slots, table, options, converters or {}, LoadReport(), str(path))
-        model.__dict__["content_hash"] = metadata[bundle.PREFIX + "sha256"]
+        model._bundle = Bundle(table, metadata)
         return model
 
     def write_bundle(self, target: str | Path | IO[bytes]) -> str:
@@ -154,38 +154,37 @@ class Model(Runner):
         target : path, URI or binary file
             A path appears whole or not at all. The layout is in docs/arrow-layout.md.
         """
-        metadata = {**self._metadata, bundle.PREFIX + "sha256": self.content_hash}
-        if isinstance(target, (str, Path)):
-            with atomic_write(str(target)) as sink:
-                self._table.write(sink, metadata)
-        else:
-            self._table.write(target, metadata)
-        return self.content_hash
+        now = self.bundle()
+        now.write_bundle(target)
+        return now.content_hash
+
+    def bundle(self) -> Bundle:
+        """Return what the model is now: its weights, definition, options and their hash.
+
+        Hashing reads every weight. It is done once, unless someone holds the weights
+        (`params`, `to_torch`) and may have changed them.
+        """
+        if self._bundle is None or self.exposed:
+            self._bundle = bundle(self.weights(), self.net.definition, self._options)
+        return self._bundle
 
     @property
-    def _metadata(self) -> dict[str, str]:
-        return bundle.describe(self.net.definition, self._options)
-
-    @cached_property
     def content_hash(self) -> str:
-        """SHA-256 (hex) of the definition, the options and every weight, when first asked for."""
-        return self._table.content_hash(self._metadata)
+        """SHA-256 (hex) of the definition, the options and every weight as they are now."""
+        return self.bundle().content_hash
 
     # -- looking at it ---------------------------------------------------------------
 
-    @cached_property
+    @property
     def params(self) -> Mapping[str, list[Tensor]]:
         """Caffe's blobs of each layer, in Caffe's order: pycaffe's ``net.params``.
 
         The tensors are the model's own: writing to them changes the model.
         """
-        modules = self.to_torch().layer_modules()
+        self.exposed = True
         out: dict[str, list[Tensor]] = {}
-        for slot in self._slots:
-            module = modules[slot.layer]
-            if module is not None:
-                name = self.net.layers[slot.layer].name
-                out.setdefault(name, []).append(getattr(module, slot.spec.attr))
+        for slot, tensor in self.tensors():
+            out.setdefault(self.net.layers[slot.layer].name, []).append(tensor)
         return MappingProxyType(out)
 
     def summary(self) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError, ShapeError
@@ -35,12 +36,18 @@ class Runner:
         Its learnable blobs.
     table : WeightTable
         Their numbers.
+
+    Attributes
+    ----------
+    exposed : bool
+        Whether `to_torch` has handed out the module, so that the weights may change.
     """
 
     def __init__(self, assembled: Assembled, slots: Sequence[Slot], table: WeightTable) -> None:
         self._assembled = assembled
         self._slots = slots
         self._table = table
+        self.exposed = False
         self._inferred: dict[tuple[tuple[str, Shape], ...], Mapping[str, Shape]] = {}
 
     @property
@@ -68,9 +75,25 @@ class Runner:
         """Return the net as a torch module: dict of blob → tensor in, the same out.
 
         The module is the model's own, made when first asked for: its parameters are the
-        model's weights.
+        model's weights. Moved to another device, it computes there for `run` too.
         """
+        self.exposed = True
         return self._module
+
+    def weights(self) -> WeightTable:
+        """Return the weights as they are now, without a copy where they are where they were."""
+        if not self.exposed:
+            return self._table
+        now: dict[str, Array] = {}
+        for slot, tensor in self.tensors():
+            now.setdefault(slot.key, tensor.detach().float().cpu().contiguous().numpy())
+        return WeightTable(now)
+
+    def tensors(self) -> Iterator[tuple[Slot, Tensor]]:
+        """Yield every learnable blob of the module with its slot."""
+        modules = self._module.layer_modules()
+        for slot in self._slots:
+            yield slot, getattr(modules[slot.layer], slot.spec.attr)
 
     @cached_property
     def _module(self) -> CaffeNet:
@@ -105,11 +128,12 @@ class Runner:
         wanted = self.check_fetch(fetch)
         arrays = feeding.check_feed(feed, self.net, wanted)
         self.shapes_at({blob: array.shape for blob, array in arrays.items()})
-        tensors = {blob: torch.from_numpy(array) for blob, array in arrays.items()}
-        module = self.to_torch()  # outside of inference mode: its parameters may be trained later
+        module = self._module  # made outside of inference mode: it may be trained later
+        like = next(module.parameters(), torch.empty(0))
+        tensors = {blob: torch.from_numpy(array).to(like) for blob, array in arrays.items()}
         with torch.inference_mode():
             tops = module(tensors, wanted)
-        return {blob: top.numpy() for blob, top in tops.items()}
+        return {blob: top.float().cpu().numpy() for blob, top in tops.items()}
 
     def check_fetch(self, fetch: Sequence[str] | None) -> tuple[str, ...]:
         """Return the blobs to fetch, the outputs for None; raise `CaffeError` for unknown ones."""

@@ -51,6 +51,17 @@ def test_what_goes_wrong_is_one_message(capsys: pytest.CaptureFixture[str], tmp_
     assert "--overwrite" in capsys.readouterr().err
 
 
+def test_an_open_input_shape_is_given_as_the_message_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text('input: "x" layer { name: "r" type: "ReLU" bottom: "x" top: "y" }')
+    assert main(["summary", str(net)]) == 1
+    assert "--input-shape BLOB=N,C,H,W" in capsys.readouterr().err
+    assert main(["summary", str(net), "--input-shape", "x=2,3"]) == 0
+    assert "inputs:  x 2×3" in capsys.readouterr().out
+
+
 def test_importing_the_command_line_is_cheap() -> None:
     code = "import sys, bigdl_caffe.cli; print({'torch', 'pyspark'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -155,6 +155,20 @@ def test_a_bundle_is_the_same_model(tmp_path: Path, lenet: Model, rows: np.ndarr
     assert sink.getvalue() == (tmp_path / "m.arrow").read_bytes()
 
 
+def test_a_bundle_holds_the_weights_as_they_are_now(tmp_path: Path, rows: np.ndarray) -> None:
+    model = Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
+    before = model.content_hash
+    assert model.content_hash == before
+    model.params["ip2"][1].detach().numpy()[0] += 1  # no counter of torch's sees this
+    assert model.content_hash != before
+    model.to_torch().double()  # and now they are not even where they were
+    with torch.no_grad():
+        model.params["ip2"][1][1] += 2
+    model.write_bundle(tmp_path / "m.arrow")
+    again = Model.open_bundle(tmp_path / "m.arrow")
+    np.testing.assert_allclose(again.forward(rows), model.forward(rows), atol=1e-6)
+
+
 def test_a_bundle_of_another_version_is_refused(tmp_path: Path, lenet: Model) -> None:
     path = tmp_path / "m.arrow"
     lenet.write_bundle(path)

@@ -1,6 +1,6 @@
 """The tables of layer types, made from the registry: docs/layers.md.
 
-    python -m bigdl_caffe.layers.support > docs/layers.md
+python -m bigdl_caffe.layers.support > docs/layers.md
 """
 
 from __future__ import annotations

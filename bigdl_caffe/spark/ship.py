@@ -39,7 +39,9 @@ _log = logging.getLogger(__name__)
 # destroyed outright: a lazy DataFrame may outlive the model, and Spark's own cleaner
 # frees a broadcast when nothing refers to it any more.
 _shipped: weakref.WeakValueDictionary[tuple[str, str, str], Shipped] = weakref.WeakValueDictionary()
-_kept: weakref.WeakKeyDictionary[Model, set[Shipped]] = weakref.WeakKeyDictionary()
+_kept: weakref.WeakKeyDictionary[Model, dict[tuple[str, str], Shipped]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def ship(spark: SparkSession, model: Model) -> Shipped:
@@ -63,13 +65,14 @@ def ship(spark: SparkSession, model: Model) -> Shipped:
         The way asked for is unknown, or not possible in this session.
     """
     way = _choose(spark)
-    key = (_session(spark), model.content_hash, way)
+    bundle = model.bundle()
+    key = (_session(spark), bundle.content_hash, way)
     shipped = _shipped.get(key)
     if shipped is None:
-        shipped = _shipped[key] = WAYS[way].send(spark, model)
-        size, means = shipped.bundle.size / 1e6, WAYS[way].means
-        _log.info("Sent model %.12s (%.1f MB), way '%s': %s", model.content_hash, size, way, means)
-    _kept.setdefault(model, set()).add(shipped)
+        shipped = _shipped[key] = WAYS[way].send(spark, bundle)
+        size, means = shipped.parcel.size / 1e6, WAYS[way].means
+        _log.info("Sent model %.12s (%.1f MB), way '%s': %s", bundle.content_hash, size, way, means)
+    _kept.setdefault(model, {})[_session(spark), way] = shipped
     return shipped
 
 
@@ -85,7 +88,7 @@ def open_shipped(shipped: Shipped) -> Iterator[tuple[Path, int]]:
         What arrived is not what was sent.
     """
     with WAYS[shipped.way].receive(shipped) as path:
-        yield path, shipped.bundle.offset
+        yield path, shipped.parcel.offset
 
 
 def _choose(spark: SparkSession) -> str:

@@ -25,7 +25,7 @@ from pyspark.sql import SparkSession
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
 
 if TYPE_CHECKING:
-    from bigdl_caffe.model import Model
+    from bigdl_caffe.bundle import Bundle
 
 PAGE = 4096
 """A bundle inside a broadcast file starts at this byte, so that its buffers stay aligned."""
@@ -36,7 +36,7 @@ _DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
-class Bundle:
+class Parcel:
     """What a worker must find.
 
     Attributes
@@ -60,7 +60,7 @@ class Shipped:
     """A bundle under way: which way, what it is, and the broadcast or file name it comes by."""
 
     way: str
-    bundle: Bundle
+    parcel: Parcel
     carrier: Any
 
 
@@ -69,7 +69,7 @@ class Way:
     """Both ends of one way, and what it means in words for the log."""
 
     means: str
-    send: Callable[[SparkSession, Model], Shipped]
+    send: Callable[[SparkSession, Bundle], Shipped]
     receive: Callable[[Shipped], AbstractContextManager[Path]]
 
 
@@ -83,8 +83,8 @@ class _MappedBroadcast(Broadcast[Any]):
     rest of the file is there to be mapped.
     """
 
-    def dump(self, value: Model, f: BinaryIO) -> None:
-        """Write the model ``value`` to ``f``."""
+    def dump(self, value: Bundle, f: BinaryIO) -> None:
+        """Write the bundle ``value`` to ``f``."""
         f.write(pickle.dumps(value.content_hash).ljust(PAGE, b"\0"))
         value.write_bundle(f)
         f.close()
@@ -100,45 +100,45 @@ def can_map(spark: SparkSession) -> bool:
     return hasattr(Broadcast, "dump") and hasattr(spark.sparkContext, "_pickled_broadcast_vars")
 
 
-def _send_mapped(spark: SparkSession, model: Model) -> Shipped:
+def _send_mapped(spark: SparkSession, bundle: Bundle) -> Shipped:
     context = spark.sparkContext
-    carrier = _MappedBroadcast(context, model, context._pickled_broadcast_vars)
+    carrier = _MappedBroadcast(context, bundle, context._pickled_broadcast_vars)
     size = Path(carrier._path).stat().st_size - PAGE
-    return Shipped("mapped", Bundle(model.content_hash, size, PAGE), carrier)
+    return Shipped("mapped", Parcel(bundle.content_hash, size, PAGE), carrier)
 
 
 @contextmanager
 def _receive_mapped(shipped: Shipped) -> Iterator[Path]:
     path = Path(shipped.carrier._path)
-    yield _checked(path, shipped.bundle)
+    yield _checked(path, shipped.parcel)
 
 
 # --- file -----------------------------------------------------------------------------
 
 
-def _send_bytes(way: str) -> Callable[[SparkSession, Model], Shipped]:
-    def send(spark: SparkSession, model: Model) -> Shipped:
+def _send_bytes(way: str) -> Callable[[SparkSession, Bundle], Shipped]:
+    def send(spark: SparkSession, bundle: Bundle) -> Shipped:
         memory = io.BytesIO()  # no file: under encryption the weights must not reach the disk
-        model.write_bundle(memory)
+        bundle.write_bundle(memory)
         value = memory.getvalue()
         digest = hashlib.blake2b(value, digest_size=_DIGEST_BYTES).hexdigest()
-        bundle = Bundle(model.content_hash, len(value), digest=digest)
-        return Shipped(way, bundle, spark.sparkContext.broadcast(value))
+        parcel = Parcel(bundle.content_hash, len(value), digest=digest)
+        return Shipped(way, parcel, spark.sparkContext.broadcast(value))
 
     return send
 
 
 @contextmanager
 def _receive_file(shipped: Shipped) -> Iterator[Path]:
-    path = _own_folder() / f"{shipped.bundle.content_hash}-{shipped.bundle.digest}.arrow"
+    path = _own_folder() / f"{shipped.parcel.content_hash}-{shipped.parcel.digest}.arrow"
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             part = Path(folder) / path.name
             part.touch(mode=0o600)
             part.write_bytes(_take_value(shipped.carrier))
-            os.replace(_checked(part, shipped.bundle), path)
+            os.replace(_checked(part, shipped.parcel), path)
     # Only verified bytes get that name: reading them all again would cost what sharing saves.
-    yield _checked(path, replace(shipped.bundle, digest=""))
+    yield _checked(path, replace(shipped.parcel, digest=""))
 
 
 def _take_value(carrier: Any) -> bytes:
@@ -171,11 +171,11 @@ def _own_folder() -> Path:
 # --- artifact -------------------------------------------------------------------------
 
 
-def _send_artifact(spark: SparkSession, model: Model) -> Shipped:
+def _send_artifact(spark: SparkSession, bundle: Bundle) -> Shipped:
     with tempfile.TemporaryDirectory(prefix="bigdl-caffe-") as folder:
-        path = Path(folder) / f"bigdl-caffe-{model.content_hash}.arrow"
-        model.write_bundle(path)
-        bundle = Bundle(model.content_hash, path.stat().st_size, digest=_digest(path))
+        path = Path(folder) / f"bigdl-caffe-{bundle.content_hash}.arrow"
+        bundle.write_bundle(path)
+        parcel = Parcel(bundle.content_hash, path.stat().st_size, digest=_digest(path))
         if is_connect(spark):
             spark.addArtifacts(str(path), file=True)
         else:
@@ -184,12 +184,12 @@ def _send_artifact(spark: SparkSession, model: Model) -> Shipped:
             stay = Path(SparkFiles.getRootDirectory()) / "bigdl-caffe"
             stay.mkdir(exist_ok=True)
             spark.sparkContext.addFile(str(shutil.move(path, stay)))
-        return Shipped("artifact", bundle, path.name)
+        return Shipped("artifact", parcel, path.name)
 
 
 @contextmanager
 def _receive_artifact(shipped: Shipped) -> Iterator[Path]:
-    yield _checked(Path(SparkFiles.get(shipped.carrier)), shipped.bundle)
+    yield _checked(Path(SparkFiles.get(shipped.carrier)), shipped.parcel)
 
 
 # --- copy -----------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def _receive_copy(shipped: Shipped) -> Iterator[Path]:
     try:
         with os.fdopen(handle, "wb", closefd=False) as out:
             out.write(_take_value(shipped.carrier))
-        yield _checked(Path(f"/proc/self/fd/{handle}"), shipped.bundle)
+        yield _checked(Path(f"/proc/self/fd/{handle}"), shipped.parcel)
     finally:
         os.close(handle)
 
@@ -214,23 +214,23 @@ def _receive_copy(shipped: Shipped) -> Iterator[Path]:
 # --------------------------------------------------------------------------------------
 
 
-def _checked(path: Path, bundle: Bundle) -> Path:
-    """Return ``path`` if it holds ``bundle``: by its magic, its length, and its digest if known."""
+def _checked(path: Path, parcel: Parcel) -> Path:
+    """Return ``path`` if it holds ``parcel``: by its magic, its length, and its digest if known."""
     try:
-        size = path.stat().st_size - bundle.offset
+        size = path.stat().st_size - parcel.offset
         with path.open("rb") as file:
-            file.seek(bundle.offset)
+            file.seek(parcel.offset)
             magic = file.read(len(_MAGIC))
     except OSError as error:
         raise CaffeFormatError(f"the model did not arrive: {error}", str(path)) from error
-    if magic != _MAGIC or size != bundle.size:
+    if magic != _MAGIC or size != parcel.size:
         raise CaffeFormatError(
-            f"holds {size} bytes that start with {magic!r}, where the model of {bundle.size} bytes "
+            f"holds {size} bytes that start with {magic!r}, where the model of {parcel.size} bytes "
             f"starting with {_MAGIC!r} was sent: run the job again; if it recurs, the disk is bad",
             str(path),
-            bundle.offset,
+            parcel.offset,
         )
-    if bundle.digest and _digest(path) != bundle.digest:
+    if parcel.digest and _digest(path) != parcel.digest:
         raise CaffeFormatError(
             "the model's bytes changed on the way: run the job again; if it recurs, the disk or "
             "the network is bad",

@@ -50,7 +50,7 @@ def open_model(shipped: Shipped, converters: bytes) -> Model:
     converters : bytes
         From `pickle_converters`: part of what the model is.
     """
-    key = (shipped.bundle.content_hash, converters)
+    key = (shipped.parcel.content_hash, converters)
     if key not in _models:
         from bigdl_caffe.model import Model
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+from contextlib import suppress
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,8 @@ WORDS = ["conv1", "nope", "data", "prob", "", "~", "conv1~0", "a/b.c"]
 
 NET = """
 name: "n"
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 4 dim: 9 dim: 8 } } }
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 2 dim: 4 dim: 9 dim: 8 } } }
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" param { name: "w" lr_mult: 1 }
   convolution_param { num_output: 4 kernel_size: 3 stride: 1 pad: 1 group: 2 dilation: 1 axis: 1 } }
 layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" batch_norm_param { eps: 1e-3 } }
@@ -68,20 +71,11 @@ def test_a_damaged_definition_builds_or_is_refused(seed: int, tmp_path: Path) ->
     for i in range(15):
         path = tmp_path / f"{i}.prototxt"
         path.write_text(_damage(NET, chance))
-        try:
+        with suppress(CaffeError):  # any other error fails the test
             model = Model.load_caffe_model(path, None)
-            model.summary()
-            small = all(_count(shape) < 10**6 for shape in model.blob_shapes.values())
-            model.row_wise() if small else None
-        except CaffeError as error:
-            assert str(error)
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total
+            assert model.summary()
+            if all(prod(shape) < 10**6 for shape in model.blob_shapes.values()):
+                model.row_wise()
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -91,7 +85,5 @@ def test_a_definition_that_does_not_match_its_weights(seed: int, tmp_path: Path)
     for i in range(10):
         path = tmp_path / f"{i}.prototxt"
         path.write_text(_damage(text, chance))
-        try:
-            Model.load_caffe_model(path, DIGITS / "lenet.caffemodel")
-        except CaffeError as error:
-            assert str(error)
+        with suppress(CaffeError):
+            assert Model.load_caffe_model(path, DIGITS / "lenet.caffemodel").outputs

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
 from bigdl_caffe.spark import ship as shipping
 from bigdl_caffe.spark.ship import CONF, open_shipped, ship
-from bigdl_caffe.spark.ways import WAYS, Bundle, Shipped
+from bigdl_caffe.spark.ways import WAYS, Parcel, Shipped
 from bigdl_caffe.weights.table import open_table
 from tests.paths import REPO
 
@@ -32,6 +32,9 @@ class Weights:
         self.values = np.random.default_rng(seed).random(100_000, np.float32)
         self.content_hash = hashlib.sha256(self.values).hexdigest()
         self.written = 0
+
+    def bundle(self) -> Weights:
+        return self
 
     def write_bundle(self, target: Any) -> str:
         self.written += 1
@@ -147,7 +150,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     class Carrier:
         _path = str(tmp_path / "gone")
 
-    shipped = Shipped("mapped", Bundle("0", 8), Carrier())
+    shipped = Shipped("mapped", Parcel("0", 8), Carrier())
     with pytest.raises(CaffeFormatError, match="did not arrive"), open_shipped(shipped):
         pass
 
@@ -164,7 +167,7 @@ def sent_bytes(tmp_path: Path) -> Shipped:
     path = tmp_path / "bundle.arrow"
     model.write_bundle(path)
     digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-    bundle = Bundle(model.content_hash, path.stat().st_size, digest=digest)
+    bundle = Parcel(model.content_hash, path.stat().st_size, digest=digest)
     return Shipped("file", bundle, Bytes(path.read_bytes()))
 
 
