@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
 from bigdl_caffe.format import paths
 from bigdl_caffe.format.source import fits
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Hdf5Layer:
 
     name: str
     blobs: tuple[Hdf5Blob, ...]
+    indices: tuple[int, ...]
     type: str = ""
 
 
@@ -114,15 +118,16 @@ def _layers(h5py: Any, group: Any, name: str, file: str) -> Iterator[Hdf5Layer]:
     """Yield the layer that ``group`` is and those in it: a "/" in a layer's name nests groups."""
     datasets = {key: item for key, item in group.items() if isinstance(item, h5py.Dataset)}
     if name and (datasets or not len(group)):
-        blobs = [_blob(datasets[key], file) for key in sorted(datasets, key=_number)]
-        yield Hdf5Layer(name, tuple(blobs))
+        blobs = {_number(key): _blob(item, file) for key, item in datasets.items()}
+        indices = sorted(blobs)
+        yield Hdf5Layer(name, tuple(blobs[i] for i in indices), tuple(indices))
     for key, item in group.items():
         if isinstance(item, h5py.Group):
             yield from _layers(h5py, item, f"{name}/{key}" if name else key, file)
 
 
 def _number(key: str) -> int:
-    if not key.isdecimal():
+    if not _INDEX.fullmatch(key):
         raise KeyError(f"a layer's blobs are numbered, but one is called '{key}'")
     return int(key)
 

@@ -70,6 +70,15 @@ class LayerBlobs(Protocol):
     def blobs(self) -> Sequence[BlobRef]:
         """Its blobs in Caffe's order."""
 
+    @property
+    def indices(self) -> Sequence[int]:
+        """Each blob's index in the layer, rising.
+
+        Caffe's HDF5 files lack the blobs that the layer shares of another one
+        (Net::ToHDF5); elsewhere these are 0, 1, 2...
+        """
+        ...
+
 
 class WeightSource(Protocol):
     """An open weight file."""

@@ -32,6 +32,11 @@ class LayerIndex:
     offset: int
     blobs: tuple[WireBlob, ...]
 
+    @property
+    def indices(self) -> range:
+        """The blobs' indices in the layer: a caffemodel has all of them."""
+        return range(len(self.blobs))
+
 
 @dataclass(frozen=True)
 class CaffemodelIndex:

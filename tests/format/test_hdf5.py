@@ -43,6 +43,27 @@ def test_layers_and_their_blobs(path: Path) -> None:
         assert scalar.tolist() == [3]
 
 
+def test_blobs_that_a_layer_shares_are_absent_and_the_others_keep_their_index(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "shared.caffemodel.h5"
+    with h5py.File(path, "w") as file:  # as Net::ToHDF5 writes a layer that owns its bias only
+        file["data/owner/0"] = np.zeros((2, 3))
+        file["data/owner/1"] = np.zeros(2)
+        file["data/sharer/1"] = np.ones(2)
+        file.create_group("data/sharer_of_all")
+    with open_weights(path) as source:
+        found = {
+            x.name: [(i, b.shape) for i, b in zip(x.indices, x.blobs, strict=True)]
+            for x in source.layers
+        }
+    assert found == {
+        "owner": [(0, (2, 3)), (1, (2,))],
+        "sharer": [(1, (2,))],
+        "sharer_of_all": [],
+    }
+
+
 def test_what_is_no_weight_file_is_told(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x", "w") as file:
         file["history/0"] = np.zeros(3)
@@ -50,10 +71,11 @@ def test_what_is_no_weight_file_is_told(tmp_path: Path) -> None:
         open_weights(tmp_path / "x")
 
 
-def test_blobs_must_be_numbered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["kernel", "01", "-1", "9" * 5000])
+def test_blobs_must_be_numbered(name: str, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x", "w") as file:
-        file["data/l/kernel"] = np.zeros(3)
-    with pytest.raises(CaffeFormatError, match="'kernel'"):
+        file[f"data/l/{name}"] = np.zeros(3)
+    with pytest.raises(CaffeFormatError, match=f"'{name}'"):
         open_weights(tmp_path / "x")
 
 
