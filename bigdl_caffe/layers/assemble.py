@@ -69,7 +69,7 @@ class _Kinds:
         return self.types.get(spec.type, Layer)
 
     def shares_data(self, spec: LayerDef) -> bool:
-        return self.of(spec).shares_data
+        return self.of(spec).shares_data(spec)
 
     def is_input(self, spec: LayerDef) -> bool:
         return self.of(spec).role is Role.INPUT

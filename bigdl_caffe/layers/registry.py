@@ -120,8 +120,6 @@ class Layer:
     """For losses and metrics: the bottoms that are labels, of no use to scoring."""
     in_place: ClassVar[bool] = True
     """Whether Caffe lets this type write its top over its bottom."""
-    shares_data: ClassVar[bool] = False
-    """Whether each top is the bottom's own memory in another shape, as Reshape's is."""
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         self.spec = spec
@@ -132,6 +130,11 @@ class Layer:
                 f"'{both.pop()}' is both bottom and top, and {self.spec.type} cannot work in "
                 f"place: give the top a name of its own"
             )
+
+    @classmethod
+    def shares_data(cls, spec: LayerDef) -> bool:
+        """Return whether each top of ``spec`` is its bottom's own memory, as Reshape's is."""
+        return False
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return the tops' shapes. Default: each top has the first bottom's shape."""

@@ -19,7 +19,11 @@ class Reshape(Layer):
     """Same elements, other axes (reshape_layer.cpp)."""
 
     in_place = False
-    shares_data = True
+
+    @classmethod
+    def shares_data(cls, spec: LayerDef) -> bool:
+        """Return True."""
+        return True
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
@@ -72,7 +76,11 @@ class Flatten(Layer):
     """The axes ``axis`` to ``end_axis`` as one (flatten_layer.cpp)."""
 
     in_place = False
-    shares_data = True
+
+    @classmethod
+    def shares_data(cls, spec: LayerDef) -> bool:
+        """Return True."""
+        return True
 
     def span(self, rank: int) -> tuple[int, int]:
         """Return the first and the last axis to flatten."""
@@ -161,7 +169,11 @@ class Split(Layer):
 
     tops = at_least(1)
     in_place = False
-    shares_data = True
+
+    @classmethod
+    def shares_data(cls, spec: LayerDef) -> bool:
+        """Return True."""
+        return True
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""

@@ -55,11 +55,14 @@ class Match:
         the later one wins, as in Caffe.
     problems : tuple of str
         Shapes and numbers of blobs that do not fit.
+    misfits : tuple of str
+        The layers that ``problems`` are about.
     report : LoadReport
     """
 
     copies: dict[str, BlobRef]
     problems: tuple[str, ...]
+    misfits: tuple[str, ...]
     report: LoadReport
 
 
@@ -74,6 +77,7 @@ def match(net: Net, slots: Sequence[Slot], source: WeightSource) -> Match:
     seen: Counter[str] = Counter()
     copies: dict[str, BlobRef] = {}
     problems: list[str] = []
+    misfits: dict[str, None] = {}
     notes: list[str] = []
     copied: dict[str, None] = {}
     unused: dict[str, None] = {}
@@ -87,7 +91,9 @@ def match(net: Net, slots: Sequence[Slot], source: WeightSource) -> Match:
         seen[layer.name] += bool(layer.blobs)
         wrong = _misfits(layer.name, target, layer.blobs, source.file)
         problems += wrong
-        if not wrong:
+        if wrong:
+            misfits[layer.name] = None
+        else:
             notes += _leniencies(layer.name, target, layer.blobs)
             copies.update({s.key: b for s, b in zip(target, layer.blobs, strict=True)})
             copied[layer.name] = None
@@ -97,7 +103,7 @@ def match(net: Net, slots: Sequence[Slot], source: WeightSource) -> Match:
         if any(slot.key not in copies for target in occurrences for slot in target)
     ]
     report = LoadReport(tuple(copied), tuple(missing), tuple(unused), tuple(notes))
-    return Match(copies, tuple(problems), report)
+    return Match(copies, tuple(problems), tuple(misfits), report)
 
 
 def _slots_by_name(net: Net, slots: Sequence[Slot]) -> dict[str, list[list[Slot]]]:
