@@ -14,6 +14,8 @@ MAX_DEPTH = 100
 
 _CLOSING = {"{": "}", "<": ">"}
 _TRUE, _FALSE = ("true", "True", "t"), ("false", "False", "f")
+_BOOLS = {"true": True, "True": True, "false": False, "False": False}
+"""Words that are bools even where no schema says so; t and f may well be an enum's."""
 
 
 class Cursor:
@@ -154,7 +156,7 @@ class Cursor:
         at, text = self.pos, self.texts[self.pos]
         self.pos += 1
         if self.kinds[at] == "word" and not negative:
-            return text, {"true": True, "false": False}.get(text, text)
+            return text, _BOOLS.get(text, text)
         number = self.tokens.integer if self.tokens.is_integer(at) else self.tokens.real
         return ("-" + text, -number(at)) if negative else (text, number(at))
 
@@ -180,7 +182,7 @@ class Cursor:
 def read_value(text: str) -> Any:
     """Return what the ``text`` of an unknown field's value stands for.
 
-    ``7`` → int, ``0.5`` → float, ``"x"`` and words → str, ``true`` → bool,
+    ``7`` → int, ``0.5`` → float, ``"x"`` and words → str, ``true``, ``True`` → bool,
     ``[1, 2]`` → list, ``{ a: 1 }`` → dict.
     """
     return Cursor(tokenize(text.encode("utf-8").decode("latin-1"), "<value>")).any(0)[1]

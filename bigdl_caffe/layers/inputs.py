@@ -137,20 +137,16 @@ class DenseImageData(ImageSegData):
 
     def batch(self) -> int:
         """Return dense_image_data_param's batch size."""
-        return int(self._param().get("batch_size", 1))
+        return int(self.spec.param.dense_image_data_param.batch_size)
 
     def channels(self) -> int:
         """Return 3 for colour, else 1."""
-        return 3 if self._param().get("is_color", True) else 1
+        return 3 if self.spec.param.dense_image_data_param.is_color else 1
 
     def size(self) -> Size:
         """Return the size that images are resized to."""
-        p = self._param()
-        return int(p.get("new_height", 0)), int(p.get("new_width", 0))
-
-    def _param(self) -> dict[str, int]:
-        found: dict[str, int] = self.spec.unknown.get("dense_image_data_param", {})
-        return found
+        p = self.spec.param.dense_image_data_param
+        return p.new_height, p.new_width
 
 
 @register("WindowData")

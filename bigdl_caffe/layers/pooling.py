@@ -77,8 +77,7 @@ class Pooling(Layer):
 
     def _ceil(self) -> bool:
         if not self.param.HasField("round_mode"):
-            fork = self.spec.unknown.get("pooling_param", {})
-            return bool(fork.get("ceil_mode", True))
+            return bool(self.param.ceil_mode)
         return bool(self.param.round_mode == pb.PoolingParameter.CEIL)
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:

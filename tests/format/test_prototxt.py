@@ -192,7 +192,8 @@ def test_second_value_of_a_fork_s_repeated_field_is_kept() -> None:
     ("text", "value"),
     [
         ("7", 7), ("-0x10", -16), ("010", 8), ("1e2", 100.0), ("- .5", -0.5), ("AVE", "AVE"),
-        ("'a' \"b\"", "ab"), ("true", True), ("[1, [2], {}]", [1, [2], {}]), ("inf", "inf"),
+        ("'a' \"b\"", "ab"), ("true", True), ("False", False), ("t", "t"),
+        ("[1, [2], {}]", [1, [2], {}]), ("inf", "inf"),
         ("{ a: 1 a: 2; b <c: 'é'> }", {"a": [1, 2], "b": {"c": "é"}}), ("-inf", float("-inf")),
     ],
 )  # fmt: skip

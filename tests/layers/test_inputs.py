@@ -63,6 +63,11 @@ KNOWN = [
         [(2, 3, 4, 5), (2, 1, 4, 5)],
     ),
     (
+        "DenseImageData",
+        "dense_image_data_param { batch_size: 2 new_height: 4 new_width: 5 is_color: False }",
+        [(2, 1, 4, 5), (2, 1, 4, 5)],
+    ),
+    (
         "ImageSegData",
         "image_data_param { batch_size: 2 new_height: 4 new_width: 5 }",
         [(2, 3, 4, 5), (2, 1, 4, 5)],

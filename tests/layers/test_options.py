@@ -119,7 +119,15 @@ def test_losses_are_recognised_and_not_built() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "size"), [("ceil_mode: false", 2), ("ceil_mode: true", 3), ("", 3)]
+    ("line", "size"),
+    [
+        ("ceil_mode: false", 2),
+        ("ceil_mode: False", 2),
+        ("ceil_mode: f", 2),
+        ("ceil_mode: 0", 2),
+        ("ceil_mode: true", 3),
+        ("", 3),
+    ],
 )
 def test_ceil_mode_of_forks_is_round_mode(line: str, size: int) -> None:
     pooling = layer("Pooling", f"pooling_param {{ kernel_size: 3 stride: 2 {line} }}")
