@@ -7,7 +7,7 @@ write makes a new value (see `bigdl_caffe.graph.ir`), and every read says which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bigdl_caffe.errors import NetError
@@ -50,7 +50,7 @@ def name_values(
     NetError
         For all bottoms that no layer made and all tops made twice.
     """
-    naming = _Naming(shares_data, left_out or {})
+    naming = _Naming(shares_data, left_out or {}, {top for layer in layers for top in layer.tops})
     for layer in layers:
         naming.add(layer)
     if naming.problems:
@@ -60,15 +60,24 @@ def name_values(
 
 class _Naming:
     def __init__(
-        self, shares_data: Callable[[LayerDef], bool], left_out: Mapping[str, str]
+        self,
+        shares_data: Callable[[LayerDef], bool],
+        left_out: Mapping[str, str],
+        blobs: Collection[str],
     ) -> None:
-        self.shares_data = shares_data
-        self.left_out = left_out
+        self.shares_data, self.left_out, self.blobs = shares_data, left_out, blobs
         self.out: list[LayerDef] = []
         self.versions: dict[str, int] = {}
         self.makers: dict[str, str] = {}
         self.memory: dict[str, str] = {}  # blob -> the blob whose memory it is
         self.problems: list[str] = []
+
+    def value(self, blob: str) -> str:
+        """Return the name of the blob's present value, which no blob has."""
+        name = f"{blob}~{self.versions[blob]}"
+        while name in self.blobs:
+            name += "~"
+        return name
 
     def add(self, layer: LayerDef) -> None:
         reads = tuple(self._read(layer, blob) for blob in layer.bottoms)
@@ -88,7 +97,7 @@ class _Naming:
         if blob not in self.versions:
             self.problems.append(self._unknown(layer, blob))
             return blob
-        return f"{blob}~{self.versions[blob]}"
+        return self.value(blob)
 
     def _unknown(self, layer: LayerDef, blob: str) -> str:
         said = f"{layer} reads blob '{blob}', which no layer before it makes; "
@@ -107,29 +116,30 @@ class _Naming:
             )
         self.versions[blob] = self.versions.get(blob, -1) + 1
         self.makers[blob] = str(layer)
-        return f"{blob}~{self.versions[blob]}"
+        return self.value(blob)
 
     def _refresh_aliases(self, changed: str) -> None:
         """Make every other name of ``changed``'s memory show the new contents."""
         home = self.memory.get(changed)
         for blob in [b for b, m in self.memory.items() if m == home and b != changed]:
-            old = f"{blob}~{self.versions[blob]}"
+            old = self.value(blob)
             self.versions[blob] += 1
+            now = self.value(blob)
             self.out.append(
                 LayerDef(
-                    name=f"{blob}~{self.versions[blob]}",
+                    name=now,
                     type=ALIAS,
                     bottoms=(changed, blob),
                     tops=(blob,),
                     param=pb.LayerParameter(type=ALIAS),
-                    reads=(f"{changed}~{self.versions[changed]}", old),
-                    writes=(f"{blob}~{self.versions[blob]}",),
+                    reads=(self.value(changed), old),
+                    writes=(now,),
                 )
             )
 
     def finish(self) -> tuple[LayerDef, ...]:
         """Return the layers, the last value of each blob called by the blob's plain name."""
-        last = {f"{blob}~{version}": blob for blob, version in self.versions.items()}
+        last = {self.value(blob): blob for blob in self.versions}
         return tuple(
             replace(
                 layer,
@@ -138,3 +148,17 @@ class _Naming:
             )
             for layer in self.out
         )
+
+
+def unique_names(names: Iterable[str], taken: Collection[str] = ()) -> list[str]:
+    """Return ``names``, with "~1", "~2", ... behind those that stand before or are ``taken``."""
+    seen = set(taken)
+    out = []
+    for name in names:
+        unique, n = name, 0
+        while unique in seen:
+            n += 1
+            unique = f"{name}~{n}"
+        seen.add(unique)
+        out.append(unique)
+    return out

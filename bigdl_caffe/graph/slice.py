@@ -56,23 +56,23 @@ def without(
     dropped : callable
         Whether scoring drops the layer (losses, metrics, sinks).
     is_label : callable
-        Whether the i-th bottom of a dropped layer is a label, not a prediction.
+        Whether the i-th bottom of a dropped layer is of no use to scoring.
     is_input : callable
         Whether the caller feeds the layer's tops.
     """
-    gone = _with_descendants(layers, dropped)
-    if not gone:
+    if not any(map(dropped, layers)):
         return tuple(layers)
+    gone = downstream(layers, dropped)
     wanted: set[str] = set()
     label_only: set[str] = set()
     kept = []
     for layer in reversed(layers):
-        if id(layer) in gone:
+        if dropped(layer) or not gone.isdisjoint(layer.reads):
             for i, value in enumerate(layer.reads):
                 (label_only if is_label(layer, i) else wanted).add(value)
             continue
         unread = [v for v in layer.writes if v not in wanted and v not in label_only]
-        is_end = bool(unread) and not is_input(layer) and layer.type != ALIAS
+        is_end = bool(unread) and not is_input(layer)
         if is_end or wanted.intersection(layer.writes):
             kept.append(layer)
             wanted.update(layer.reads)
@@ -81,16 +81,13 @@ def without(
     return tuple(reversed(kept))
 
 
-def _with_descendants(
-    layers: Sequence[LayerDef], dropped: Callable[[LayerDef], bool]
-) -> frozenset[int]:
-    gone: set[int] = set()
-    tainted: set[str] = set()
+def downstream(layers: Sequence[LayerDef], starts: Callable[[LayerDef], bool]) -> set[str]:
+    """Return the values that layers which ``starts``, and all that read from them, make."""
+    reached: set[str] = set()
     for layer in layers:
-        if dropped(layer) or tainted.intersection(layer.reads):
-            gone.add(id(layer))
-            tainted.update(layer.writes)
-    return frozenset(gone)
+        if starts(layer) or not reached.isdisjoint(layer.reads):
+            reached.update(layer.writes)
+    return reached
 
 
 def dangling(layers: Sequence[LayerDef]) -> tuple[str, ...]:

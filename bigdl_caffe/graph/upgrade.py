@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from bigdl_caffe.errors import NetError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.format.unknown import unknown_fields
 from bigdl_caffe.graph.upgrade_v0 import has_v0, upgrade_v0
 
 V1_TYPES = {
@@ -148,8 +147,6 @@ def _v2_layer(v1: pb.V1LayerParameter) -> pb.LayerParameter:
         layer.name = v1.name
     if v1.HasField("type"):
         layer.type = V1_TYPES[pb.V1LayerParameter.LayerType.Name(v1.type)]
-    else:  # a fork's own enum value, which the reader keeps as a word
-        layer.type = str(unknown_fields(v1).get("type", ""))
     for descriptor, value in v1.ListFields():
         if descriptor.name in REWRITTEN:
             continue
@@ -158,6 +155,11 @@ def _v2_layer(v1: pb.V1LayerParameter) -> pb.LayerParameter:
             target.extend(value)
         else:
             target.CopyFrom(value)
+    for i, item in enumerate(layer.unknown_field):
+        if item.path == "type":  # a fork's own enum value, which the reader keeps as a word
+            layer.type = item.text
+            del layer.unknown_field[i]
+            break
     _param_specs(v1, layer)
     return layer
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.errors import CaffeError, NetError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph import names, phase, shapes, slice
 from bigdl_caffe.graph.ir import LayerDef, Net, Shape
@@ -45,6 +45,12 @@ def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> 
     state = phase.State(options.phase, options.level, options.stages)
     kinds = _Kinds(types)
     params, left_out = phase.filter_layers(definition.layer, state)
+    if not params:
+        raise NetError(
+            f"the net has no layers in phase {state.phase} (level {state.level}, stages "
+            f"{list(state.stages)}); its definition has {len(definition.layer)}: load the phase "
+            "or stages they are for"
+        )
     specs = _with_input(names.layer_defs(params), kinds)
     specs = names.name_values(specs, kinds.shares_data, left_out)
     specs = _wanted(specs, options, kinds)
@@ -82,9 +88,26 @@ class _Kinds:
     def is_dropped(self, spec: LayerDef) -> bool:
         return self.of(spec).role in DROPPED_FOR_SCORING
 
-    def is_label(self, spec: LayerDef, bottom: int) -> bool:
-        kind = self.of(spec)
-        return kind.role is Role.SINK or bottom in kind.label_bottoms
+    def learns(self, spec: LayerDef) -> bool:
+        """Whether the layer may have learnable blobs."""
+        return self.of(spec).blob_specs is not Layer.blob_specs
+
+    def labels(self, specs: Sequence[LayerDef]) -> Callable[[LayerDef, int], bool]:
+        """Return whether the i-th bottom of a dropped layer is a label, not a prediction.
+
+        Of a loss that reads something learned, whatever is not learned is a label: losses
+        such as EuclideanLoss take the two in any order.
+        """
+        learned = slice.downstream(specs, self.learns)
+
+        def is_label(spec: LayerDef, bottom: int) -> bool:
+            if self.of(spec).role is Role.SINK or not self.is_dropped(spec):
+                return self.is_dropped(spec)
+            if learned.isdisjoint(spec.reads):
+                return bottom in self.of(spec).label_bottoms
+            return spec.reads[bottom] not in learned
+
+        return is_label
 
 
 def _with_input(specs: Sequence[LayerDef], kinds: _Kinds) -> Sequence[LayerDef]:
@@ -105,7 +128,7 @@ def _wanted(specs: tuple[LayerDef, ...], options: Options, kinds: _Kinds) -> tup
         return slice.ancestors(specs, options.outputs)
     if options.phase == "TRAIN":
         return specs
-    return slice.without(specs, kinds.is_dropped, kinds.is_label, kinds.is_input)
+    return slice.without(specs, kinds.is_dropped, kinds.labels(specs), kinds.is_input)
 
 
 def _ends(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.graph.ir import Net
-from bigdl_caffe.graph.slice import ancestors
-
-# Names that torch or `CaffeNet` use for themselves, and a layer may have all the same.
-RESERVED = frozenset(dir(nn.Module())) | {"net", "_names", "_plans"}
+from bigdl_caffe.graph.names import unique_names
+from bigdl_caffe.graph.slice import ancestors, check_blobs
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class CaffeNet(nn.Module):
     """Runs a net's layers in Caffe's order.
 
     Submodules are called as the layers are, but for what torch forbids: "." becomes
-    "_", "train" becomes "train_", a second layer of the same name gets "~1".
+    "_"; a second layer of a name, or one of a name torch needs, gets "~1".
 
     Parameters
     ----------
@@ -57,7 +55,7 @@ class CaffeNet(nn.Module):
         self._plans: dict[tuple[str, ...], _Plan] = {}
 
     def forward(
-        self, feed: Mapping[str, Tensor], fetch: Sequence[str] | None = None
+        self, feed: Mapping[str, Tensor], fetch: str | Sequence[str] | None = None
     ) -> dict[str, Tensor]:
         """Run what ``fetch`` needs.
 
@@ -76,9 +74,9 @@ class CaffeNet(nn.Module):
         Raises
         ------
         CaffeError
-            When a blob that ``fetch`` needs is not fed.
+            When ``fetch`` names a blob that is not there, or needs one that is not fed.
         """
-        wanted = tuple(fetch) if fetch is not None else self.net.outputs
+        wanted = self.net.outputs if fetch is None else blob_list(fetch)
         plan = self._plans.get(wanted)
         if plan is None:
             plan = self._plans[wanted] = self._plan(wanted)
@@ -107,6 +105,7 @@ class CaffeNet(nn.Module):
             layer.writes: module
             for layer, module in zip(self.net.layers, self.layer_modules(), strict=True)
         }
+        check_blobs(wanted, self.net.shapes)
         layers = ancestors(self.net.layers, wanted)
         made = {value for layer in layers for value in layer.writes}
         feeds = {blob: value for blob, value in self.net.fed.items() if value in made}
@@ -126,15 +125,17 @@ class CaffeNet(nn.Module):
         return {**self.__dict__, "_plans": {}}
 
 
+def blob_list(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Return blob names as a tuple; one name alone counts as a list of one."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 def submodule_names(net: Net) -> list[str]:
     """Return a valid, unique submodule name for each layer of ``net``."""
-    seen: dict[str, int] = {}
-    names = []
-    for layer in net.layers:
-        base = layer.name.replace(".", "_") or layer.type
-        if base in RESERVED:
-            base += "_"
-        n = seen.get(base, 0)
-        seen[base] = n + 1
-        names.append(base if n == 0 else f"{base}~{n}")
-    return names
+    return unique_names(
+        ((layer.name or layer.type).replace(".", "_") for layer in net.layers), RESERVED
+    )
+
+
+RESERVED = frozenset(dir(CaffeNet)) | frozenset(dir(nn.Module())) | {"net", "_names", "_plans"}
+"""Names that torch or `CaffeNet` use for themselves, and a layer may have all the same."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bigdl_caffe.errors import NetError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Net, Shape
+from bigdl_caffe.graph.names import unique_names
 from bigdl_caffe.layers.registry import BlobSpec, Layer, count
 
 
@@ -28,12 +29,15 @@ class Slot:
     spec : BlobSpec
     key : str
         Where the table has its numbers: "layer/index" of the layer that owns the blob.
+    shared : bool
+        Whether that is another layer.
     """
 
     layer: int
     index: int
     spec: BlobSpec
     key: str
+    shared: bool = False
 
 
 def plan_slots(net: Net, layers: Sequence[Layer]) -> tuple[Slot, ...]:
@@ -45,10 +49,9 @@ def plan_slots(net: Net, layers: Sequence[Layer]) -> tuple[Slot, ...]:
         For layers that share a blob but disagree on its shape or multipliers.
     """
     plan = _Plan()
-    for i, (spec, layer) in enumerate(zip(net.layers, layers, strict=True)):
-        blobs = layer.blob_specs([net.shapes[v] for v in spec.reads])
-        key = plan.layer_key(spec)
-        for j, blob in enumerate(blobs):
+    keys = unique_names(spec.name for spec in net.layers)  # Caffe lets two have one name
+    for i, (spec, layer, key) in enumerate(zip(net.layers, layers, keys, strict=True)):
+        for j, blob in enumerate(layer.blob_specs([net.shapes[v] for v in spec.reads])):
             plan.add(i, j, spec, blob, f"{key}/{j}")
     if plan.problems:
         raise NetError(*plan.problems)
@@ -61,13 +64,6 @@ class _Plan:
         self.problems: list[str] = []
         self.owners: dict[str, tuple[Slot, LayerDef]] = {}
         self.multipliers: dict[tuple[str, str], float] = {}
-        self.names: dict[str, int] = {}
-
-    def layer_key(self, spec: LayerDef) -> str:
-        """Return the layer's name, made unique: Caffe lets two layers have one name."""
-        n = self.names.get(spec.name, 0)
-        self.names[spec.name] = n + 1
-        return spec.name if n == 0 else f"{spec.name}~{n}"
 
     def add(self, i: int, j: int, spec: LayerDef, blob: BlobSpec, key: str) -> None:
         param = spec.param.param[j] if j < len(spec.param.param) else pb.ParamSpec()
@@ -78,7 +74,7 @@ class _Plan:
                 self.owners[param.name] = (slot, spec)
         else:
             self._check_shape(param, owner, spec, blob)
-            slot = Slot(i, j, blob, owner[0].key)
+            slot = Slot(i, j, blob, owner[0].key, shared=True)
         if param.name:
             self._check_multipliers(param, spec)
         self.slots.append(slot)
