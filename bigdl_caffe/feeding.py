@@ -9,7 +9,7 @@ import numpy as np
 
 from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.graph.ir import Net
+from bigdl_caffe.graph.ir import Net, Shape
 from bigdl_caffe.graph.slice import ancestors
 
 Array = np.ndarray[Any, Any]
@@ -25,6 +25,11 @@ def check_feed(feed: Mapping[str, Array], net: Net, fetch: Sequence[str]) -> dic
     ShapeError
         For arrays of another rank than the input's.
     """
+    if not isinstance(feed, Mapping):
+        raise CaffeError(
+            f"a {type(feed).__name__} is fed: give a dict of blob name to array, or call "
+            "forward(array)"
+        )
     made = {v for layer in ancestors(net.layers, fetch) for v in layer.writes}
     needed = [blob for blob, value in net.fed.items() if value in made]
     known = ", ".join(f"'{blob}' {shape}" for blob, shape in net.inputs.items())
@@ -34,16 +39,51 @@ def check_feed(feed: Mapping[str, Array], net: Net, fetch: Sequence[str]) -> dic
     problems += [f"input '{b}' is not fed: feed {known}" for b in needed if b not in feed]
     if problems:
         raise CaffeError(*problems)
-    arrays = {b: np.ascontiguousarray(feed[b], np.float32) for b in needed}
+    arrays = {blob: _floats(blob, feed[blob]) for blob in needed}
     wrong = [
         f"input '{b}' has shape {a.shape}, the net wants {net.inputs[b]}: give the same number "
-        f"of axes, the batch first"
+        "of axes, the batch first, and at least one row"
         for b, a in arrays.items()
-        if a.ndim != len(net.inputs[b])
+        if a.ndim != len(net.inputs[b]) or 0 in a.shape
     ]
     if wrong:
         raise ShapeError(*wrong)
     return {b: a if a.flags.writeable else a.copy() for b, a in arrays.items()}
+
+
+def _floats(blob: str, values: Any) -> Array:
+    """Return ``values`` (array, nested lists, torch tensor) as contiguous float32."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+    try:
+        return np.asarray(values, np.float32, order="C")
+    except (TypeError, ValueError) as error:
+        raise CaffeError(f"input '{blob}' is not an array of numbers: {error}") from error
+
+
+def own(top: Array, feed: Mapping[str, Array]) -> Array:
+    """Return ``top``, or a copy where it is the caller's own memory (a fetched input)."""
+    shared = any(np.may_share_memory(top, array) for array in feed.values())
+    return top.copy() if shared else top
+
+
+def check_shapes(given: Mapping[str, Sequence[int]]) -> dict[str, Shape]:
+    """Return input shapes as tuples of int; raise `ShapeError` for what is none."""
+    out: dict[str, Shape] = {}
+    problems = []
+    for blob, shape in given.items():
+        try:
+            out[blob] = tuple(int(size) for size in shape)
+        except (TypeError, ValueError):
+            out[blob] = (0,)
+        if any(size < 1 for size in out[blob]) or isinstance(shape, str):
+            problems.append(
+                f"input_shapes gives '{blob}' {shape!r}: give whole numbers from 1 up, "
+                "as in (1, 3, 227, 227)"
+            )
+    if problems:
+        raise ShapeError(*problems)
+    return out
 
 
 def name_arrays(x: Array | Sequence[Array], net: Net) -> dict[str, Array]:
@@ -60,7 +100,7 @@ def name_arrays(x: Array | Sequence[Array], net: Net) -> dict[str, Array]:
             f"{len(arrays)} arrays given for {len(net.inputs)} inputs "
             f"({', '.join(net.inputs)}): give one for each, in this order"
         )
-    return {blob: np.asarray(a) for blob, a in zip(net.inputs, arrays, strict=True)}
+    return {blob: _floats(blob, a) for blob, a in zip(net.inputs, arrays, strict=True)}
 
 
 def in_batches(
@@ -77,7 +117,7 @@ def in_batches(
     """
     if batch_size < 1:
         raise CaffeError(f"batch_size is {batch_size}: it must be 1 or more")
-    lengths = {blob: len(array) for blob, array in feed.items()}
+    lengths = {blob: len(array) if np.ndim(array) else 0 for blob, array in feed.items()}
     rows = max(lengths.values(), default=0)
     if any(n != rows for n in lengths.values()):
         raise ShapeError(f"inputs have different numbers of rows: {lengths}")

@@ -33,7 +33,7 @@ def load(
     else:
         with open_weights(caffemodel) as source:
             table, report = fill_table(assembled.net, slots, source, strict)
-        if report.missing or report.notes:
+        if report.missing or report.unused or report.notes:
             log.warning("%s: %s", caffemodel, report)
     return Model(assembled, slots, table, options, converters, report, prototxt)
 

@@ -15,6 +15,7 @@ from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.graph.summary import Cost, summarise
 from bigdl_caffe.layers.assemble import Assembled, Options, assemble
 from bigdl_caffe.layers.registry import Layer, count, registry
+from bigdl_caffe.nn.net import blob_list
 from bigdl_caffe.runner import Runner
 from bigdl_caffe.weights.match import LoadReport
 from bigdl_caffe.weights.slots import Slot, plan_slots
@@ -112,10 +113,10 @@ class Model(Runner):
 
         options = Options(
             phase,
-            tuple(stages),
+            blob_list(stages),
             level,
-            None if outputs is None else tuple(outputs),
-            {blob: tuple(map(int, shape)) for blob, shape in (input_shapes or {}).items()},
+            None if outputs is None else blob_list(outputs),
+            feeding.check_shapes(input_shapes or {}),
         )
         weights = None if caffemodel is None else str(caffemodel)
         return load(str(prototxt), weights, options, converters or {}, strict)
@@ -264,7 +265,7 @@ class Model(Runner):
                 f"the net has outputs {', '.join(self.outputs)}: say whose classes you want, "
                 "by predict_class(data, fetch='...')"
             )
-        blob = fetch or self.outputs[0]
+        (blob,) = self.check_fetch(None if fetch is None else blob_list(fetch)[:1])
         if feeding.is_spark(data):
             from bigdl_caffe.spark import transformer  # Spark only when it is used
 

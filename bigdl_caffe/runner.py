@@ -15,9 +15,9 @@ from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.graph.ir import Net, Shape
 from bigdl_caffe.graph.shapes import infer
-from bigdl_caffe.graph.slice import check_blobs
+from bigdl_caffe.graph.slice import ancestors, check_blobs
 from bigdl_caffe.layers.assemble import Assembled
-from bigdl_caffe.nn.net import CaffeNet
+from bigdl_caffe.nn.net import CaffeNet, blob_list
 from bigdl_caffe.weights.install import build_module
 from bigdl_caffe.weights.slots import Slot
 from bigdl_caffe.weights.table import WeightTable
@@ -48,7 +48,7 @@ class Runner:
         self._slots = slots
         self._table = table
         self.exposed = False
-        self._inferred: dict[tuple[tuple[str, Shape], ...], Mapping[str, Shape]] = {}
+        self._inferred: dict[object, Mapping[str, Shape]] = {}
 
     @property
     def net(self) -> Net:
@@ -127,46 +127,57 @@ class Runner:
         """
         wanted = self.check_fetch(fetch)
         arrays = feeding.check_feed(feed, self.net, wanted)
-        self.shapes_at({blob: array.shape for blob, array in arrays.items()})
+        self.shapes_at({blob: array.shape for blob, array in arrays.items()}, wanted)
         module = self._module  # made outside of inference mode: it may be trained later
         like = next(module.parameters(), torch.empty(0))
         tensors = {blob: torch.from_numpy(array).to(like) for blob, array in arrays.items()}
         with torch.inference_mode():
             tops = module(tensors, wanted)
-        return {blob: top.float().cpu().numpy() for blob, top in tops.items()}
+        return {b: feeding.own(top.float().cpu().numpy(), arrays) for b, top in tops.items()}
 
     def check_fetch(self, fetch: Sequence[str] | None) -> tuple[str, ...]:
         """Return the blobs to fetch, the outputs for None; raise `CaffeError` for unknown ones."""
-        if fetch is None:
-            return self.outputs
-        wanted = (fetch,) if isinstance(fetch, str) else tuple(fetch)
+        wanted = self.outputs if fetch is None else blob_list(fetch)
         check_blobs(wanted, self.blob_shapes)
         return wanted
 
-    def shapes_at(self, inputs: Mapping[str, Shape]) -> Mapping[str, Shape]:
-        """Return the shape of every value when input blobs have other shapes than declared.
+    def shapes_at(
+        self, inputs: Mapping[str, Shape], fetch: Sequence[str] | None = None
+    ) -> Mapping[str, Shape]:
+        """Return the shapes of values when input blobs have other shapes than declared.
+
+        Parameters
+        ----------
+        inputs : mapping of str to Shape
+            Those that differ; the others keep their declared shapes.
+        fetch : sequence of str, optional
+            Blobs whose way is inferred and checked; the net's outputs by default.
 
         Raises
         ------
         ShapeError
-            When a layer cannot take them, or would need weights of another shape.
+            When a layer on the way cannot take them, or would need weights of another shape.
         """
         if all(self.net.inputs[blob] == shape for blob, shape in inputs.items()):
             return self.net.shapes
-        key = tuple(sorted(inputs.items()))
+        wanted = self.check_fetch(fetch)
+        key = (tuple(sorted(inputs.items())), wanted)
         if key not in self._inferred:
-            given = {**self.net.inputs, **inputs}
-            shapes = infer(self.net.layers, self._assembled.layers, given)
-            self._check_weights(shapes)
+            needed = {layer.writes for layer in ancestors(self.net.layers, wanted)}
+            on_way = [i for i, layer in enumerate(self.net.layers) if layer.writes in needed]
+            specs = [self.net.layers[i] for i in on_way]
+            rules = [self._assembled.layers[i] for i in on_way]
+            shapes = infer(specs, rules, {**self.net.inputs, **inputs})
+            self._check_weights(on_way, shapes)
             self._inferred[key] = MappingProxyType(shapes)
         return self._inferred[key]
 
-    def _check_weights(self, shapes: Mapping[str, Shape]) -> None:
+    def _check_weights(self, on_way: Sequence[int], shapes: Mapping[str, Shape]) -> None:
         problems = []
-        for i in dict.fromkeys(slot.layer for slot in self._slots):
+        for i in on_way:
             spec, layer = self.net.layers[i], self._assembled.layers[i]
-            now = [b.shape for b in layer.blob_specs([shapes[v] for v in spec.reads])]
             built = [slot.spec.shape for slot in self._slots if slot.layer == i]
+            now = [b.shape for b in layer.blob_specs([shapes[v] for v in spec.reads])]
             if now != built:
                 problems.append(
                     f"{spec}: its weights have shapes {built}, inputs of this size need {now}: "
@@ -176,7 +187,7 @@ class Runner:
             raise ShapeError(*problems)
 
     def row_wise(self, fetch: Sequence[str] | None = None) -> bool:
-        """Return whether each row of ``fetch`` comes from the same row of the inputs.
+        """Return whether ``fetch`` has as many rows as the inputs, however many those are.
 
         A net with a fixed batch in a Reshape, or with one list of detections for the
         whole batch, has outputs of another length: its rows must be run one at a time.
@@ -184,7 +195,7 @@ class Runner:
         wanted = self.check_fetch(fetch)
         batches = (2, 3)
         try:
-            shapes = [self.shapes_at(self._with_batch(n)) for n in batches]
+            shapes = [self.shapes_at(self._with_batch(n), wanted) for n in batches]
         except CaffeError:
             return False
         return all(

@@ -49,7 +49,8 @@ def _one(spec: LayerDef, types: Registry, phase: str) -> Layer:
             raise NetError(f"it takes {arity} {what} blobs and has {len(blobs)}: {list(blobs)}")
     if not cls.takes_unknown_values:
         _refuse_unknown_values(spec)
-    return cls(spec, phase)
+    own = spec.param.HasField("phase")  # as Net::Init, which gives a layer its net's only then
+    return cls(spec, pb.Phase.Name(spec.param.phase) if own else phase)
 
 
 def _refuse_unknown_values(spec: LayerDef) -> None:

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from bigdl_caffe.errors import NetError, ShapeError, UnsupportedLayerError
+from bigdl_caffe.errors import CaffeError, NetError, ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 
@@ -187,6 +187,11 @@ def registry(converters: Mapping[str, type[Layer]] | None = None) -> Registry:
     """Return Caffe type → class: the built-ins, overridden by ``converters``."""
     from bigdl_caffe import layers  # noqa: F401  (importing the package registers the built-ins)
 
+    for name, cls in (converters or {}).items():
+        if not (isinstance(cls, type) and issubclass(cls, Layer)):
+            raise CaffeError(
+                f"the converter for '{name}' is {cls!r}: give a subclass of bigdl_caffe.Layer"
+            )
     return {**_LAYERS, **(converters or {})}
 
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from bigdl_caffe.errors import UnsupportedLayerError
+from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.layers.assemble import Assembled
-from bigdl_caffe.layers.registry import Role
+from bigdl_caffe.layers.registry import Layer, Role
 from bigdl_caffe.nn.net import CaffeNet
 from bigdl_caffe.weights.slots import Slot
 from bigdl_caffe.weights.table import WeightTable
@@ -22,10 +24,7 @@ def build_module(assembled: Assembled, slots: Sequence[Slot], table: WeightTable
     """
     net = assembled.net
     modules = [
-        None
-        if layer.role is Role.INPUT
-        else layer.module([net.shapes[value] for value in spec.reads])
-        for spec, layer in zip(net.layers, assembled.layers, strict=True)
+        None if layer.role is Role.INPUT else _module(layer, net) for layer in assembled.layers
     ]
     owners: dict[str, Tensor] = {}
     for slot in slots:
@@ -33,6 +32,25 @@ def build_module(assembled: Assembled, slots: Sequence[Slot], table: WeightTable
         if module is not None:
             _install(module, slot, _tensor(slot, table, owners))
     return CaffeNet(net, modules).train(net.phase == "TRAIN")
+
+
+class _Refusal(nn.Module):
+    """Stands for a layer that is known but not computed: what needs it says so."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+    def forward(self, *bottoms: Tensor) -> Tensor:
+        """Raise `UnsupportedLayerError`."""
+        raise UnsupportedLayerError(self.why)
+
+
+def _module(layer: Layer, net: Net) -> nn.Module:
+    try:
+        return layer.module([net.shapes[value] for value in layer.spec.reads])
+    except UnsupportedLayerError as error:
+        return _Refusal(f"{layer.spec}: {error}")
 
 
 def _tensor(slot: Slot, table: WeightTable, owners: dict[str, Tensor]) -> Tensor:
