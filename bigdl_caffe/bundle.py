@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from bigdl_caffe.errors import CaffeFormatError
+from bigdl_caffe.errors import CaffeFormatError, ParseError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.paths import atomic_write
 from bigdl_caffe.format.prototxt import format_message, parse
@@ -82,7 +82,7 @@ def read_description(metadata: dict[str, str], path: str) -> tuple[pb.NetParamet
     Raises
     ------
     CaffeFormatError
-        When the metadata is not ours, or of a version this package does not know.
+        When the metadata is not ours, damaged, or of a version this package does not know.
     """
     version = metadata.get(PREFIX + "version")
     if version != VERSION:
@@ -92,16 +92,26 @@ def read_description(metadata: dict[str, str], path: str) -> tuple[pb.NetParamet
             "the file is not a model of this package, or of another version of it",
             path,
         )
-    definition = parse(metadata[PREFIX + "definition"], pb.NetParameter, path)
-    chosen = json.loads(metadata[PREFIX + "options"])
-    options = Options(
-        phase=chosen["phase"],
-        stages=tuple(chosen["stages"]),
-        level=chosen["level"],
-        outputs=None if chosen["outputs"] is None else tuple(chosen["outputs"]),
-        input_shapes={blob: tuple(shape) for blob, shape in chosen["input_shapes"].items()},
+    try:
+        definition = parse(metadata[PREFIX + "definition"], pb.NetParameter, path)
+        return definition, _options(metadata[PREFIX + "options"])
+    except (ParseError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CaffeFormatError(
+            f"the net's words in the Arrow schema are damaged ({error}); write the file again with "
+            "Model.write_bundle",
+            path,
+        ) from error
+
+
+def _options(text: str) -> Options:
+    chosen = json.loads(text)
+    return Options(
+        phase=str(chosen["phase"]),
+        stages=tuple(map(str, chosen["stages"])),
+        level=int(chosen["level"]),
+        outputs=None if chosen["outputs"] is None else tuple(map(str, chosen["outputs"])),
+        input_shapes={b: tuple(map(int, shape)) for b, shape in chosen["input_shapes"].items()},
     )
-    return definition, options
 
 
 def check_blobs(slots: Sequence[Slot], table: WeightTable, path: str) -> None:

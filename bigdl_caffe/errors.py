@@ -7,8 +7,6 @@ is reported once, not five times.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 
 class CaffeError(Exception):
     """Root of every error this package raises for bad input.
@@ -92,9 +90,3 @@ class CaffeFormatError(CaffeError):
 
 class ImageError(CaffeError):
     """Bytes that are not a picture we can decode, or a picture we refuse to."""
-
-
-def raise_all(kind: type[CaffeError], problems: Sequence[str]) -> None:
-    """Raise ``kind`` with all of ``problems``, or return when there are none."""
-    if problems:
-        raise kind(*problems)

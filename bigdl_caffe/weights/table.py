@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from bigdl_caffe.errors import CaffeFormatError, ShapeError
+from bigdl_caffe.format.paths import local_copy
 from bigdl_caffe.graph.ir import Shape
 
 ALIGNMENT = 64
@@ -36,11 +37,6 @@ class WeightTable:
     """
 
     blobs: Blobs
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all blobs together."""
-        return sum(blob.nbytes for blob in self.blobs.values())
 
     def content_hash(self, metadata: Mapping[str, str]) -> str:
         """Return the SHA-256 of ``metadata`` and of every name, shape and number."""
@@ -118,43 +114,54 @@ def open_table(path: str | Path, offset: int = 0) -> tuple[WeightTable, dict[str
 
     Raises
     ------
+    CaffeError
+        When there is no such file, or it may not be read.
     CaffeFormatError
         When the file is not an Arrow file of this layout.
     """
-    with open(path, "rb") as file:
-        try:
-            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        except ValueError as error:
-            raise CaffeFormatError("the file is empty, not an Arrow file", str(path), 0) from error
+    memory = _map(path)
     whole = pa.py_buffer(memory)
     try:
         reader = pa.ipc.open_file(pa.BufferReader(whole.slice(offset)))
         batch = reader.get_batch(0)
-    except (pa.ArrowException, IndexError) as error:
-        raise CaffeFormatError(
-            f"not an Arrow file of weights ({error}); write it again with Model.write_bundle",
-            str(path),
-            offset,
-        ) from error
+        batch.validate()
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        metadata = {k.decode(): v.decode() for k, v in (batch.schema.metadata or {}).items()}
+    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
+        raise _not_ours(f"not an Arrow file of weights ({error})", path, offset) from error
+    if (reader.num_record_batches, batch.num_rows) != (1, 1):
+        found = f"{reader.num_record_batches} batches, {batch.num_rows} rows in the first"
+        raise _not_ours(f"weights are one batch of one row, this file has {found}", path, offset)
     blobs = {
-        field.name: _mapped(memory, whole.address, column, str(path))
-        for field, column in zip(batch.schema, batch.columns, strict=True)
+        key: _mapped(memory, whole.address, column, path, offset) for key, column in columns.items()
     }
-    metadata = {k.decode(): v.decode() for k, v in (batch.schema.metadata or {}).items()}
     return WeightTable(blobs), metadata
 
 
+def _map(path: str | Path) -> mmap.mmap:
+    with local_copy(path) as local, local.open("rb") as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        except ValueError as error:
+            raise CaffeFormatError("the file is empty, not an Arrow file", str(path), 0) from error
+
+
 def _mapped(
-    memory: mmap.mmap, base: int, column: pa.Array, path: str
+    memory: mmap.mmap, base: int, column: pa.Array, path: str | Path, offset: int
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return ``column``'s one row as a view of ``memory`` (Arrow's own view is read-only)."""
     kind = column.type
     if not isinstance(kind, pa.FixedShapeTensorType) or kind.value_type != pa.float32():
-        raise CaffeFormatError(
-            f"column type {kind} is not a float32 tensor of fixed shape; "
-            "this is some other Arrow file",
-            path,
-        )
+        raise _not_ours(f"a column is {kind}, not a float32 tensor of fixed shape", path, offset)
+    shape, stored = tuple(kind.shape), column.storage.type.list_size
+    if prod(shape) != stored:
+        raise _not_ours(f"a column of {stored} numbers says its shape is {shape}", path, offset)
     values = column.storage.values.buffers()[1]
-    start = 0 if values is None else values.address - base
-    return _view(memory, start, tuple(kind.shape))
+    start = 0 if values is None or stored == 0 else values.address - base
+    if not 0 <= start <= len(memory) - stored * 4:
+        raise _not_ours("the weights in it are compressed", path, offset)
+    return _view(memory, start, shape)
+
+
+def _not_ours(what: str, path: str | Path, offset: int) -> CaffeFormatError:
+    return CaffeFormatError(f"{what}; write it again with Model.write_bundle", str(path), offset)

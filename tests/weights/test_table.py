@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 
-from bigdl_caffe import CaffeFormatError, ShapeError
+from bigdl_caffe import CaffeError, CaffeFormatError, ShapeError
 from bigdl_caffe.weights.table import ALIGNMENT, WeightTable, allocate, open_table
 
 SHAPES = {"conv/0": (4, 3, 5, 5), "conv/1": (4,), "a/b/0": (), "bn/2": (1,)}
@@ -95,6 +96,52 @@ def test_the_hash_depends_on_numbers_names_shapes_and_words(table: WeightTable) 
 def test_memory_that_is_not_there_is_one_clear_error() -> None:
     with pytest.raises(ShapeError, match=r"largest blob is 'fc/0'"):
         allocate({"conv/0": (3, 3), "fc/0": (1 << 32, 1 << 30)})
+
+
+def _rewritten(path: Path, rows: int = 1, batches: int = 1, compression: str | None = None) -> None:
+    """Write the file at ``path`` again, as some other Arrow writer would."""
+    with pa.ipc.open_file(path.read_bytes()) as reader:
+        batch = reader.get_batch(0).slice(0, rows)
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_file(str(path), batch.schema, options=options) as writer:
+        for _ in range(batches):
+            writer.write_batch(batch)
+
+
+REWRITTEN = [
+    ({"rows": 0}, "1 batches, 0 rows"),
+    ({"batches": 0}, "not an Arrow file of weights"),
+    ({"batches": 2}, "2 batches"),
+    ({"compression": "lz4"}, "compressed"),
+    ({"compression": "zstd"}, "compressed"),
+]
+
+
+@pytest.mark.parametrize(("how", "words"), REWRITTEN)
+def test_another_writers_file_is_one_clear_error(
+    how: dict[str, Any], words: str, path: Path
+) -> None:
+    _rewritten(path, **how)
+    with pytest.raises(CaffeFormatError, match=f"{words}.*write_bundle"):
+        open_table(path)
+
+
+def test_a_plain_rewritten_file_opens(table: WeightTable, path: Path) -> None:
+    _rewritten(path)
+    again, _ = open_table(path)
+    np.testing.assert_array_equal(again.blobs["conv/0"], table.blobs["conv/0"])
+
+
+def test_a_missing_file_and_a_folder_are_one_clear_error(path: Path) -> None:
+    with pytest.raises(CaffeError, match=f"did you mean {path}"):
+        open_table(path.with_name("weight.arrow"))
+    with pytest.raises(CaffeError, match="is a folder"):
+        open_table(path.parent)
+
+
+def test_an_offset_beyond_the_file_is_one_clear_error(path: Path) -> None:
+    with pytest.raises(CaffeFormatError, match="not an Arrow file"):
+        open_table(path, 1 << 20)
 
 
 @pytest.mark.parametrize("kind", ["empty", "garbage", "truncated", "other types"])
