@@ -10,7 +10,7 @@ import numpy as np
 from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import Net, Shape
-from bigdl_caffe.graph.slice import ancestors
+from bigdl_caffe.graph.slice import ancestors, values_read
 
 Array = np.ndarray[Any, Any]
 
@@ -30,8 +30,8 @@ def check_feed(feed: Mapping[str, Array], net: Net, fetch: Sequence[str]) -> dic
             f"a {type(feed).__name__} is fed: give a dict of blob name to array, or call "
             "forward(array)"
         )
-    made = {v for layer in ancestors(net.layers, fetch) for v in layer.writes}
-    needed = [blob for blob, value in net.fed.items() if value in made]
+    read = values_read(ancestors(net.layers, fetch), fetch)
+    needed = [blob for blob, value in net.fed.items() if value in read]
     known = ", ".join(f"'{blob}' {shape}" for blob, shape in net.inputs.items())
     problems = [
         f"'{b}' is not an input of this net: feed {known}" for b in feed if b not in net.inputs

@@ -15,7 +15,7 @@ from torch import nn
 
 from bigdl_caffe import CaffeError, CaffeFormatError, Model, NetError, ShapeError
 from bigdl_caffe import UnsupportedLayerError as Unsupported
-from bigdl_caffe.layers.registry import Layer
+from bigdl_caffe.layers.registry import Layer, registry
 from tests.paths import REPO
 
 DIGITS = REPO / "examples" / "digits"
@@ -126,6 +126,60 @@ def test_wrong_feeds_are_told_in_words(lenet: Model, rows: np.ndarray) -> None:
         lenet.predict(rows[:0])
     with pytest.raises(CaffeError, match="batch_size"):
         lenet.predict(rows, batch_size=0)
+
+
+def test_features_of_a_larger_image_need_no_dense_layers(lenet: Model, rows: np.ndarray) -> None:
+    (blob,) = lenet.inputs
+    wide = np.concatenate([rows, rows], 3)
+    assert lenet.run({blob: wide}, ["conv1"])["conv1"].shape[3] == 2 * rows.shape[3]
+
+
+def test_inputs_that_the_fetched_blobs_do_not_need_may_be_left_out(tmp_path: Path) -> None:
+    text = TWO_IN + 'layer { name: "a5" type: "Power" bottom: "a" top: "a5" }'
+    model = _net(tmp_path, text)
+    assert model.run({"a": np.ones((9, 3))}, ["a5"])["a5"].shape == (9, 3)
+
+
+def test_what_is_given_back_is_not_the_callers_memory(tmp_path: Path) -> None:
+    text = """input: "x" input_shape { dim: 1 dim: 2 }
+    layer { name: "d" type: "Dropout" bottom: "x" top: "y" }"""
+    x = np.ones((1, 2), np.float32)
+    for top in _net(tmp_path, text).run({"x": x}, ["x", "y"]).values():
+        top[:] = 5
+    assert (x == 1).all()
+
+
+@pytest.mark.parametrize("feed", [np.ones(3), {"x": "words"}, {"x": [[1, 2], [3]]}, {"x": None}])
+def test_feeds_that_are_no_arrays(tmp_path: Path, feed: object) -> None:
+    text = """input: "x" input_shape { dim: 1 dim: 2 }
+    layer { name: "r" type: "ReLU" bottom: "x" top: "y" }"""
+    with pytest.raises(CaffeError, match=r"forward|array of numbers|axes"):
+        _net(tmp_path, text).run(feed)  # type: ignore[arg-type]  # that is what is tested
+
+
+def test_lists_and_tensors_are_arrays_too(tmp_path: Path) -> None:
+    text = """input: "x" input_shape { dim: 1 dim: 2 }
+    layer { name: "r" type: "ReLU" bottom: "x" top: "y" }"""
+    model = _net(tmp_path, text)
+    assert (model.run({"x": [[1, -1]]})["y"] == [[1, 0]]).all()
+    assert (model.run({"x": torch.ones(1, 2, requires_grad=True)})["y"] == 1).all()
+
+
+def test_one_name_is_a_list_of_one(lenet: Model, rows: np.ndarray, tmp_path: Path) -> None:
+    (blob,) = lenet.inputs
+    assert list(lenet.run({blob: rows}, "conv1")) == ["conv1"]
+    assert list(lenet.to_torch()({blob: torch.from_numpy(rows)}, "conv1")) == ["conv1"]
+    with pytest.raises(CaffeError, match="no blob 'nope'"):
+        lenet.to_torch()({blob: torch.from_numpy(rows)}, ["nope"])
+    text = """layer { name: "i" type: "Input" top: "x" input_param { shape { dim: 1 } }
+            include { stage: "deploy" } } layer { name: "r" type: "ReLU" bottom: "x" top: "y" }"""
+    assert _net(tmp_path, text, stages="deploy", outputs="y").outputs == ("y",)
+
+
+def test_input_shapes_are_whole_numbers(tmp_path: Path) -> None:
+    for shape in (4, "1,4", (0, 3), (-1, 3), (1, "x")):
+        with pytest.raises(ShapeError, match="whole numbers"):
+            _net(tmp_path, TWO_IN, input_shapes={"a": shape})
 
 
 def test_params_are_the_models_own(lenet: Model, rows: np.ndarray) -> None:
@@ -266,6 +320,61 @@ def test_an_input_that_nothing_reads_is_no_blob(tmp_path: Path) -> None:
     assert "more" not in {*model.inputs, *model.outputs, *model.blob_shapes}
     with pytest.raises(CaffeError, match="no blob 'more'"):
         model.run({}, ["more"])
+
+
+def test_a_definition_without_layers(tmp_path: Path) -> None:
+    with pytest.raises(NetError, match="no layers in phase TEST"):
+        _net(tmp_path, 'layer { name: "r" type: "ReLU" include { phase: TRAIN } }')
+
+
+@pytest.mark.parametrize("bottoms", ['bottom: "x" bottom: "ip"', 'bottom: "ip" bottom: "x"'])
+def test_an_autoencoder_keeps_its_output_whichever_way_its_loss_reads(
+    tmp_path: Path, bottoms: str
+) -> None:
+    text = f"""input: "x" input_shape {{ dim: 1 dim: 4 }}
+    layer {{ name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
+             inner_product_param {{ num_output: 4 }} }}
+    layer {{ name: "loss" type: "EuclideanLoss" {bottoms} top: "loss" }}"""
+    assert _net(tmp_path, text).outputs == ("ip",)
+
+
+def test_a_training_net_runs_up_to_its_losses(tmp_path: Path) -> None:
+    text = """input: "x" input_shape { dim: 1 dim: 4 } input: "y" input_shape { dim: 1 }
+    layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
+            inner_product_param { num_output: 4 } }
+    layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "y" top: "loss" }"""
+    model = _net(tmp_path, text, phase="TRAIN")
+    assert model.run({"x": np.ones((1, 4))}, ["ip"])["ip"].shape == (1, 4)
+    with pytest.raises(Unsupported, match="layer 'loss'"):
+        model.run({"x": np.ones((1, 4)), "y": [0]})
+
+
+def test_names_that_torch_and_we_use_ourselves(tmp_path: Path) -> None:
+    """Layers of one name, of names that our own made-up ones could be, and of torch's."""
+    names = ["a", "a", "a~1", "_plan", "train", "b.c", "layer_modules"]
+    text = 'input: "x" input_shape { dim: 1 dim: 2 }'
+    for i, name in enumerate(names):
+        text += f"""\nlayer {{ name: "{name}" type: "InnerProduct" bottom: "x" top: "t{i}"
+            inner_product_param {{ num_output: 1 bias_filler {{ value: {i} }} }} }}"""
+    tops = _net(tmp_path, text).run({"x": np.zeros((1, 2))})
+    assert [float(tops[f"t{i}"][0, 0]) for i in range(len(names))] == list(range(len(names)))
+
+
+def test_a_blob_called_as_our_values_are(tmp_path: Path) -> None:
+    text = """input: "x" input_shape { dim: 1 }
+    layer { name: "h" type: "Power" bottom: "x" top: "x~0" power_param { shift: 100 } }
+    layer { name: "r" type: "Power" bottom: "x" top: "x" power_param { shift: 1 } }"""
+    tops = _net(tmp_path, text).run({"x": np.zeros(1)}, ["x~0", "x"])
+    assert (tops["x~0"][0], tops["x"][0]) == (100, 1)
+
+
+def test_a_v1_layer_of_a_forks_type_survives_the_bundle(tmp_path: Path) -> None:
+    text = """input: "x" input_dim: 1 input_dim: 1 input_dim: 1 input_dim: 2
+    layers { name: "t" type: TOPK bottom: "x" top: "y" }"""
+    topk = {"TOPK": registry()["ReLU"]}
+    model = _net(tmp_path, text, converters=topk)
+    model.write_bundle(tmp_path / "m.arrow")
+    assert Model.open_bundle(tmp_path / "m.arrow", converters=topk).outputs == ("y",)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ def ancestors(layers: Sequence[LayerDef], wanted: Collection[str]) -> tuple[Laye
     return tuple(reversed(kept))
 
 
+def values_read(layers: Iterable[LayerDef], fetch: Iterable[str]) -> set[str]:
+    """Return the values that ``layers`` read, and those of ``fetch``."""
+    return {*fetch, *(value for layer in layers for value in layer.reads)}
+
+
 def without(
     layers: Sequence[LayerDef],
     dropped: Callable[[LayerDef], bool],

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.graph.names import unique_names
-from bigdl_caffe.graph.slice import ancestors, check_blobs
+from bigdl_caffe.graph.slice import ancestors, check_blobs, values_read
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ class CaffeNet(nn.Module):
         }
         check_blobs(wanted, self.net.shapes)
         layers = ancestors(self.net.layers, wanted)
-        made = {value for layer in layers for value in layer.writes}
-        feeds = {blob: value for blob, value in self.net.fed.items() if value in made}
+        read = values_read(layers, wanted)
+        feeds = {blob: value for blob, value in self.net.fed.items() if value in read}
         kept = set(wanted)
         steps = []
         for layer in reversed(layers):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bigdl_caffe.format.source import BlobRef, WeightSource
+from bigdl_caffe.format.source import BlobRef, LayerBlobs, WeightSource
 from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.weights.slots import Slot
 
@@ -89,14 +89,18 @@ def match(net: Net, slots: Sequence[Slot], source: WeightSource) -> Match:
             continue
         target = targets[layer.name][: seen[layer.name] + 1][-1]
         seen[layer.name] += bool(layer.blobs)
-        wrong = _misfits(layer.name, target, layer.blobs, source.file)
-        problems += wrong
-        if wrong:
-            misfits[layer.name] = None
+        pairs = _pairs(target, layer)
+        if pairs is None:
+            wrong = [_other_count(target, layer, source.file)]
         else:
-            notes += _leniencies(layer.name, target, layer.blobs)
-            copies.update({s.key: b for s, b in zip(target, layer.blobs, strict=True)})
-            copied[layer.name] = None
+            wrong = _misfits(layer.name, pairs, source.file)
+        problems += wrong
+        if wrong or pairs is None:
+            misfits[layer.name] = None
+            continue
+        notes += _leniencies(layer.name, pairs)
+        copies.update({slot.key: blob for slot, blob in pairs})
+        copied[layer.name] = None
     missing = [
         name
         for name, occurrences in targets.items()
@@ -117,25 +121,40 @@ def _slots_by_name(net: Net, slots: Sequence[Slot]) -> dict[str, list[list[Slot]
     return out
 
 
-def _misfits(name: str, target: Sequence[Slot], blobs: Sequence[BlobRef], file: str) -> list[str]:
-    if len(blobs) != len(target):
-        return [
-            f"layer '{name}' has {len(target)} blobs in the net and {len(blobs)} in {file}: "
-            "the weights are of another net (or bias_term differs)"
-        ]
+def _pairs(target: Sequence[Slot], layer: LayerBlobs) -> list[tuple[Slot, BlobRef]] | None:
+    """Return each blob of the file with its slot; None when there are others than the net's.
+
+    A blob that another layer owns may be absent: Caffe's HDF5 files hold it there only.
+    """
+    held = dict(zip(layer.indices, layer.blobs, strict=True))
+    wanted = {slot.index for slot in target}
+    own = {slot.index for slot in target if not slot.shared}
+    if not own <= held.keys() <= wanted:
+        return None
+    return [(slot, held[slot.index]) for slot in target if slot.index in held]
+
+
+def _other_count(target: Sequence[Slot], layer: LayerBlobs, file: str) -> str:
+    return (
+        f"layer '{layer.name}' has {len(target)} blobs in the net and {len(layer.blobs)} in "
+        f"{file}: the weights are of another net (or bias_term differs)"
+    )
+
+
+def _misfits(name: str, pairs: Sequence[tuple[Slot, BlobRef]], file: str) -> list[str]:
     return [
         f"layer '{name}', blob {slot.index} ({slot.spec.attr}): the net needs shape "
         f"{slot.spec.shape}, {file} has {blob.shape or f'{blob.count} numbers'}; use the "
         "prototxt these weights were made with, or rename the layer to leave it untrained"
-        for slot, blob in zip(target, blobs, strict=True)
+        for slot, blob in pairs
         if not blob.fits(slot.spec.shape)
     ]
 
 
-def _leniencies(name: str, target: Sequence[Slot], blobs: Sequence[BlobRef]) -> list[str]:
+def _leniencies(name: str, pairs: Sequence[tuple[Slot, BlobRef]]) -> list[str]:
     return [
         f"layer '{name}', blob {slot.index}: the file gives no shape; its {blob.count} numbers "
         f"are taken as {slot.spec.shape}"
-        for slot, blob in zip(target, blobs, strict=True)
+        for slot, blob in pairs
         if blob.shape is None
     ]

@@ -129,7 +129,8 @@ def open_table(path: str | Path, offset: int = 0) -> tuple[WeightTable, dict[str
         metadata = {k.decode(): v.decode() for k, v in (batch.schema.metadata or {}).items()}
     except (pa.ArrowException, OSError, ValueError, IndexError) as error:
         raise _not_ours(f"not an Arrow file of weights ({error})", path, offset) from error
-    if (reader.num_record_batches, batch.num_rows) != (1, 1):
+    rows = 1 if columns else 0  # a net may have no weights
+    if (reader.num_record_batches, batch.num_rows) != (1, rows):
         found = f"{reader.num_record_batches} batches, {batch.num_rows} rows in the first"
         raise _not_ours(f"weights are one batch of one row, this file has {found}", path, offset)
     blobs = {

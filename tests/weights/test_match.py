@@ -94,3 +94,16 @@ def test_the_files_numbers_arrive_bit_for_bit() -> None:
                 out = np.empty(blob.count, np.float32)
                 blob.copy_to(out)
                 np.testing.assert_array_equal(table.blobs[f"{layer.name}/{i}"].ravel(), out)
+
+
+def test_hdf5_holds_a_shared_blob_under_its_owner_only(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py", reason="HDF5 weights need the hdf5 extra")
+    case = CASES["shared_conflict"]
+    binary = _load(case)
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        for key, blob in binary._table.blobs.items():
+            file[f"data/{key}"] = blob
+    model = Model.load_caffe_model(case / "net.prototxt", tmp_path / "w.h5")
+    for layer, blobs in binary.params.items():
+        for ours, theirs in zip(model.params[layer], blobs, strict=True):
+            np.testing.assert_array_equal(ours.detach(), theirs.detach())
