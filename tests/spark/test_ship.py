@@ -20,9 +20,11 @@ from pyspark.sql import SparkSession
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
 from bigdl_caffe.spark import ship as shipping
 from bigdl_caffe.spark.ship import CONF, open_shipped, ship
+from bigdl_caffe.spark.transformer import score
 from bigdl_caffe.spark.ways import WAYS, Parcel, Shipped
 from bigdl_caffe.weights.table import open_table
 from tests.paths import REPO
+from tests.spark.nets import assert_close, small
 
 
 class Weights:
@@ -268,3 +270,13 @@ def run_program(env: dict[str, str], program: str, arguments: list[str]) -> list
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.split()
+
+
+def test_weights_that_changed_are_sent_again(spark: SparkSession, tmp_path: Path) -> None:
+    model = small(tmp_path)
+    rows = spark.createDataFrame([([0.5] * 192,)], "image array<float>")
+    before = score(model, rows, fetch=["prob"]).first()["prob"]
+    model.params["ip"][1].detach().numpy()[3] += 5
+    after = score(model, rows, fetch=["prob"]).first()["prob"]
+    assert after[3] > before[3] + 0.1
+    assert_close(after, model.run({"data": np.full((1, 3, 8, 8), 0.5)}, ["prob"])["prob"][0])

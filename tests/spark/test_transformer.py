@@ -293,13 +293,3 @@ def mapped_by_workers(path: str) -> dict[int, dict[str, int]]:
             pairs = (line.split(":") for line in lines[start + 1 : start + 20] if "kB" in line)
             found[pid] = {name: int(size.split()[0]) for name, size in pairs}
     return found
-
-
-def test_weights_that_changed_are_sent_again(spark: SparkSession, tmp_path: Path) -> None:
-    model = small(tmp_path)
-    rows = spark.createDataFrame([([0.5] * 192,)], "image array<float>")
-    before = score(model, rows, fetch=["prob"]).first()["prob"]
-    model.params["ip"][1].detach().numpy()[3] += 5
-    after = score(model, rows, fetch=["prob"]).first()["prob"]
-    assert after[3] > before[3] + 0.1
-    assert_close(after, model.run({"data": np.full((1, 3, 8, 8), 0.5)}, ["prob"])["prob"][0])
