@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from torch import nn
 
@@ -119,8 +120,10 @@ class Power(Layer):
 
 
 def _check_base(base: float) -> None:
-    if base <= 0 and base != -1:
-        raise ShapeError(f"base {base} is not positive: give a positive number, or -1 for e")
+    if base != -1 and not 0 < base < inf:
+        raise ShapeError(
+            f"base {base} is not positive and finite: give a positive number, or -1 for e"
+        )
 
 
 @register("Exp")
@@ -144,6 +147,8 @@ class Log(Layer):
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         _check_base(spec.param.log_param.base)
+        if spec.param.log_param.base == 1:
+            raise ShapeError("base 1 has no logarithm: give another positive number, or -1 for e")
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""

@@ -9,7 +9,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import constant, refuse
+from bigdl_caffe.layers.options import INT_MAX, constant, refuse
 from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, register
 from bigdl_caffe.nn import normalization as modules
 
@@ -23,6 +23,8 @@ class LRN(Layer):
         self.param = spec.param.lrn_param
         if self.param.local_size % 2 == 0:
             raise ShapeError(f"local_size {self.param.local_size} is even: give an odd number")
+        if self.param.local_size > INT_MAX:
+            raise ShapeError(f"local_size {self.param.local_size} is beyond {INT_MAX}: reduce it")
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return the bottom's shape, which has four axes."""
@@ -57,6 +59,8 @@ class BatchNorm(Layer):
         super().__init__(spec, phase)
         self.param = spec.param.batch_norm_param
         refuse(self.param, "scale_bias", "relu")
+        if not self.param.eps >= 0:
+            raise ShapeError(f"eps {self.param.eps} is negative: give a small positive number")
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return the bottom's shape."""

@@ -9,6 +9,9 @@ from google.protobuf.message import Message
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 
+INT_MAX = 2**31 - 1
+"""What Caffe holds numbers of elements and options of layers in."""
+
 
 def refuse(param: Message, *names: str) -> None:
     """Raise for options of a fork that change the numbers and that we do not compute.
@@ -64,7 +67,7 @@ def per_axis(
     Raises
     ------
     ShapeError
-        Where both forms are used, or neither fits the number of axes.
+        Where both forms are used, neither fits the number of axes, or a value is too large.
     """
     listed = tuple(getattr(param, name))
     if any(param.HasField(field) for field in pair):
@@ -73,7 +76,9 @@ def per_axis(
                 f"{pair[0]}/{pair[1]} hold for 2 spatial axes and stand in place of {name}; the "
                 f"bottom has {axes} and {name} is {list(listed)}: give one of the two forms"
             )
-        return tuple(getattr(param, field) for field in pair)
+        listed = tuple(getattr(param, field) for field in pair)
+    if max(listed, default=0) > INT_MAX:
+        raise ShapeError(f"{name} {list(listed)} is beyond {INT_MAX}: give a smaller number")
     if not listed and default is not None:
         return (default,) * axes
     if len(listed) not in (1, axes):

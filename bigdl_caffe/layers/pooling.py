@@ -9,8 +9,8 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import refuse
-from bigdl_caffe.layers.registry import Layer, between, register
+from bigdl_caffe.layers.options import INT_MAX, refuse
+from bigdl_caffe.layers.registry import Layer, between, count, register
 from bigdl_caffe.nn.pooling import AvePool, MaxPool, Pair, StochasticPool, Window
 
 MAX, STOCHASTIC = pb.PoolingParameter.MAX, pb.PoolingParameter.STOCHASTIC
@@ -58,6 +58,8 @@ class Pooling(Layer):
         kernel, stride, pad = self._pair("kernel", 0), self._pair("stride", 1), self._pair("pad", 0)
         if 0 in kernel + stride:
             raise ShapeError(f"kernel {kernel} and stride {stride} cannot be 0: give kernel_size")
+        if max(kernel + stride) > INT_MAX:
+            raise ShapeError(f"kernel {kernel} or stride {stride} is beyond {INT_MAX}: reduce it")
         if any(p >= k for p, k in zip(pad, kernel, strict=True)):
             raise ShapeError(f"pad {pad} is not smaller than the kernel {kernel}: reduce it")
         if any(pad) and self.param.pool == STOCHASTIC:
@@ -92,6 +94,12 @@ class Pooling(Layer):
             raise ShapeError(
                 f"bottom {bottoms[0]} is smaller than the kernel (kernel_h and kernel_w are "
                 f"{self.window and self.window.kernel}): feed larger inputs"
+            )
+        covered = self.window.covered(bottoms[0][2:]) if self.window else (1, 1)
+        if count(bottoms[0][:2]) * count(covered) > INT_MAX:
+            raise ShapeError(
+                f"the windows over bottom {bottoms[0]} reach over {covered}, more than {INT_MAX} "
+                f"elements: give a smaller kernel, stride or pad"
             )
         return [(*bottoms[0][:2], *size)] * len(self.spec.tops)
 

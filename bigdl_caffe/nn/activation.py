@@ -76,7 +76,9 @@ class Exp(nn.Module):
     def __init__(self, base: float, scale: float, shift: float) -> None:
         super().__init__()
         log = 1.0 if base == -1 else math.log(base)
-        self.inner, self.outer = log * scale, math.exp(log * shift)
+        self.inner = log * scale
+        # torch's exp, unlike math's, gives inf where the number is too large, as Caffe's does.
+        self.outer = torch.tensor(log * shift, dtype=torch.float64).exp().item()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the same shape."""

@@ -21,10 +21,11 @@ class LRNAcross(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (n, channels, height, width)."""
-        half, channels = self.size // 2, x.shape[1]
+        channels = x.shape[1]
+        half = min(self.size // 2, channels - 1)  # beyond that there are only zeros
         squares = F.pad(x.square(), (0, 0, 0, 0, half, half))
         total = squares.narrow(1, 0, channels)
-        for i in range(1, self.size):  # two to three times as fast as any of torch's poolings
+        for i in range(1, 2 * half + 1):  # two to three times as fast as any of torch's poolings
             total = total + squares.narrow(1, i, channels)
         return x * (total * (self.alpha / self.size) + self.k) ** -self.beta
 

@@ -40,6 +40,14 @@ class Window:
         # A last window that starts in the padding falls away, but only where there is padding.
         return n - 1 if any(self.pad) and (n - 1) * s >= size[i] + p else n
 
+    def covered(self, size: Sequence[int]) -> Pair:
+        """Return the height and width that the windows reach over, padding included."""
+        rows, columns = self.counts(size)
+        return (
+            (rows - 1) * self.stride[0] + self.kernel[0],
+            (columns - 1) * self.stride[1] + self.kernel[1],
+        )
+
     @property
     def native(self) -> bool:
         """Whether torch, given the same numbers, makes the same windows for every size.
@@ -56,9 +64,8 @@ class Window:
 
         torch's floor rounding finds no more windows in it than there are.
         """
-        (h, w), (rows, columns) = x.shape[-2:], self.counts(x.shape[-2:])
-        bottom = (rows - 1) * self.stride[0] + self.kernel[0] - h - self.pad[0]
-        right = (columns - 1) * self.stride[1] + self.kernel[1] - w - self.pad[1]
+        (h, w), (height, width) = x.shape[-2:], self.covered(x.shape[-2:])
+        bottom, right = height - h - self.pad[0], width - w - self.pad[1]
         edges = (self.pad[1], right, self.pad[0], bottom)
         return F.pad(x, edges, value=value) if max(edges) > 0 else x
 

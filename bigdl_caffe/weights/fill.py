@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from bigdl_caffe.errors import WeightMismatchError
+from bigdl_caffe.errors import CaffeError, NetError, WeightMismatchError
 from bigdl_caffe.format.source import BlobRef, WeightSource
 from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.weights.fillers import fill
@@ -35,36 +35,47 @@ def fill_table(
     ------
     WeightMismatchError
         With every blob that is missing or does not fit.
+    NetError
+        With every filler that cannot fill its blob.
     """
     if source is None:
         table = allocate(owned_shapes(slots))
-        _run_fillers(slots, table, skip={})
+        _run_fillers(net, slots, table, skip={})
         return table, LoadReport()
     found = match(net, slots, source)
     problems = list(found.problems)
     if strict:
-        misfit = {p.split("'")[1] for p in problems}
         problems += [
             f"layer '{name}' has no weights in {source.file}; pass strict=False to start it "
             "from its fillers"
             for name in found.report.missing
-            if name not in misfit
+            if name not in found.misfits
         ]
     if problems:
         raise WeightMismatchError(*problems)
     table = allocate(owned_shapes(slots))
-    _run_fillers(slots, table, skip=found.copies)
+    _run_fillers(net, slots, table, skip=found.copies)
     _copy(found.copies, table)
     return table, found.report
 
 
-def _run_fillers(slots: Sequence[Slot], table: WeightTable, skip: Mapping[str, object]) -> None:
+def _run_fillers(
+    net: Net, slots: Sequence[Slot], table: WeightTable, skip: Mapping[str, object]
+) -> None:
     generator = torch.Generator().manual_seed(torch.initial_seed())
     done = set(skip)
+    problems: list[str] = []
     for slot in slots:
-        if slot.key not in done:
-            done.add(slot.key)
+        if slot.key in done:
+            continue
+        done.add(slot.key)
+        try:
             fill(torch.from_numpy(table.blobs[slot.key]), slot.spec.filler, generator)
+        except CaffeError as error:
+            place = f"{net.layers[slot.layer]}, blob {slot.index} ({slot.spec.attr})"
+            problems += [f"{place}: {problem}" for problem in error.problems]
+    if problems:
+        raise NetError(*problems)
 
 
 def _copy(copies: Mapping[str, BlobRef], table: WeightTable) -> None:

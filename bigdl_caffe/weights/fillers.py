@@ -11,6 +11,7 @@ from torch import Tensor
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 
+_LARGEST = torch.finfo(torch.float32).max
 Filler = Callable[[Tensor, pb.FillerParameter, torch.Generator], None]
 
 
@@ -29,8 +30,8 @@ def fill(blob: Tensor, filler: pb.FillerParameter | None, generator: torch.Gener
     Raises
     ------
     CaffeError
-        For a filler type that Caffe does not have, or bilinear on a blob that is not
-        4-D and square.
+        For a filler type that Caffe does not have, bilinear on a blob that is not 4-D and
+        square, and for numbers that make no distribution.
     """
     filler = filler if filler is not None else pb.FillerParameter()
     function = FILLERS.get(filler.type)
@@ -47,14 +48,21 @@ def _constant(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generat
 
 
 def _uniform(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator) -> None:
+    if not 0 <= filler.max - filler.min <= _LARGEST:
+        raise CaffeError(
+            f"the uniform filler needs finite numbers, min up to max, not {filler.min} to "
+            f"{filler.max}: exchange them"
+        )
     blob.uniform_(filler.min, filler.max, generator=generator)
 
 
 def _gaussian(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator) -> None:
+    if not filler.std >= 0:
+        raise CaffeError(f"the gaussian filler has std {filler.std}: give 0 or more")
     blob.normal_(filler.mean, filler.std, generator=generator)
     if filler.sparse >= 0:
-        # Each output keeps `sparse` inputs on average; shape[0] is the number of outputs.
-        keep = min(1.0, filler.sparse / blob.shape[0])
+        # Each output keeps `sparse` inputs on average; axis 0 is that of the outputs.
+        keep = min(1.0, filler.sparse / _size(blob, 0))
         blob.mul_(torch.empty_like(blob).bernoulli_(keep, generator=generator))
 
 
@@ -62,7 +70,7 @@ def _positive_unitball(
     blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator
 ) -> None:
     blob.uniform_(0, 1, generator=generator)
-    rows = blob.reshape(blob.shape[0], -1)
+    rows = blob.reshape(_size(blob, 0), -1)
     rows.div_(rows.sum(1, keepdim=True))
 
 
@@ -77,11 +85,15 @@ def _msra(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator) 
 
 def _fan(blob: Tensor, filler: pb.FillerParameter) -> float:
     # As Caffe: fan_in is count/num, fan_out count/channels, whatever the axes mean.
-    fan_in = blob.numel() / blob.shape[0]
-    fan_out = blob.numel() / blob.shape[1] if blob.dim() > 1 else float(blob.numel())
+    fan_in, fan_out = blob.numel() / _size(blob, 0), blob.numel() / _size(blob, 1)
     if filler.variance_norm == pb.FillerParameter.AVERAGE:
         return (fan_in + fan_out) / 2
     return fan_out if filler.variance_norm == pb.FillerParameter.FAN_OUT else fan_in
+
+
+def _size(blob: Tensor, axis: int) -> int:
+    """Return the size of an axis, 1 where there is none: Blob::LegacyShape."""
+    return blob.shape[axis] if axis < blob.dim() else 1
 
 
 def _bilinear(blob: Tensor, filler: pb.FillerParameter, generator: torch.Generator) -> None:

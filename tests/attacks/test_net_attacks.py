@@ -8,6 +8,7 @@ from contextlib import suppress
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bigdl_caffe import CaffeError, Model
@@ -76,6 +77,7 @@ def test_a_damaged_definition_builds_or_is_refused(seed: int, tmp_path: Path) ->
             assert model.summary()
             if all(prod(shape) < 10**6 for shape in model.blob_shapes.values()):
                 model.row_wise()
+                model.run({b: np.zeros(s, np.float32) for b, s in model.inputs.items()})
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -67,12 +67,36 @@ REFUSED = [
         "takes no padding",
     ),
     ("Pooling", "pooling_param { kernel_size: 2 avg_include_pad: false }", IMAGE, "of a fork"),
+    ("Pooling", "pooling_param { kernel_size: 2 stride: 4294967295 }", IMAGE, "beyond 2147483647"),
+    (
+        "Pooling",
+        "pooling_param { kernel_size: 200001 pad: 200000 stride: 200000 }",
+        IMAGE,
+        "more than 2147483647 elements",
+    ),
+    (
+        "Convolution",
+        "convolution_param { num_output: 2 kernel_size: 3 stride: 4294967295 }",
+        IMAGE,
+        "stride .* beyond 2147483647",
+    ),
+    (
+        "Convolution",
+        "convolution_param { num_output: 2 kernel_size: 1 stride_h: 1 stride_w: 4294967295 }",
+        IMAGE,
+        "stride .* beyond 2147483647",
+    ),
+    ("LRN", "lrn_param { local_size: 4294967295 }", IMAGE, "beyond 2147483647"),
+    ("BatchNorm", "batch_norm_param { eps: -1 }", IMAGE, "negative"),
     ("LRN", "lrn_param { local_size: 4 }", IMAGE, "odd number"),
     ("LRN", "", (2, 4), "takes 4 axes"),
     ("BatchNorm", "batch_norm_param { scale_bias: true }", IMAGE, "of a fork"),
     ("Scale", "scale_param { axis: 2 num_axes: 3 }", IMAGE, "does not fit"),
     ("Dropout", "dropout_param { dropout_ratio: 1 }", IMAGE, "not in"),
     ("Exp", "exp_param { base: 0 }", IMAGE, "not positive"),
+    ("Exp", "exp_param { base: inf }", IMAGE, "not positive and finite"),
+    ("Log", "log_param { base: nan }", IMAGE, "not positive"),
+    ("Log", "log_param { base: 1 }", IMAGE, "no logarithm"),
     ("Softmax", "softmax_param { axis: 4 }", IMAGE, "out of range"),
     ("Reshape", "reshape_param { shape { dim: -1 dim: -1 } }", IMAGE, "at most one -1"),
     ("Reshape", "reshape_param { shape { dim: 0 } axis: 4 }", IMAGE, "lacks"),
@@ -145,6 +169,18 @@ def test_depthwise_is_convolution_with_a_group_a_channel(kind: str) -> None:
     blobs, x = [random(4, 1, 3, 3), random(4)], random(*IMAGE)
     ours, grouped = (filled(layer(k, options), [IMAGE], blobs)(x) for k in (kind, "Convolution"))
     assert_close_to_caffe(ours.detach(), grouped.detach())
+
+
+def test_exp_beyond_the_largest_number_is_infinite_as_in_caffe() -> None:
+    x = random(*IMAGE)
+    assert (layer("Exp", "exp_param { shift: 1000 }").module([IMAGE])(x) == float("inf")).all()
+
+
+def test_lrn_wider_than_the_channels_takes_all_of_them() -> None:
+    x = random(*IMAGE)
+    wide = layer("LRN", "lrn_param { local_size: 1000000001 alpha: 1e9 }").module([IMAGE])(x)
+    all_channels = layer("LRN", "lrn_param { local_size: 7 alpha: 7 }").module([IMAGE])(x)
+    assert_close_to_caffe(wide, all_channels)
 
 
 def test_relu6_cuts_off_at_6() -> None:
