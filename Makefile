@@ -19,7 +19,7 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(PYSPARK_PYTHON)
 unexport SPARK_HOME PYTHONPATH PYTHONHOME
 
-.PHONY: help score test lint compat bench clean java
+.PHONY: help score test lint compat bench zip clean java
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two pips in one environment break it
 
@@ -49,6 +49,11 @@ compat: .venv/installed-dev ## run the tests of reading on each protobuf from 4.
 
 bench: .venv/installed-dev $(VGG) ## measure how fast a 553 MB model loads, beside OpenCV
 	$(BIN)/python benchmarks/load.py $(VGG:.caffemodel=.prototxt) $(VGG)
+
+zip: .venv/installed ## make out/bigdl_caffe.zip, for spark-submit --py-files
+	mkdir -p out && rm -f out/bigdl_caffe.zip
+	find bigdl_caffe -name __pycache__ -prune -exec rm -rf {} +
+	$(BIN)/python -m zipfile -c out/bigdl_caffe.zip bigdl_caffe
 
 clean: ## remove everything that is not in the repository
 	rm -rf .venv build dist out *.egg-info spark-warehouse metastore_db derby.log artifacts

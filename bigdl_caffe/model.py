@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -285,5 +286,5 @@ class Model(Runner):
         from bigdl_caffe.image import recipe_for  # Pillow only when it is used
 
         blob, shape = feeding.image_input(self.net)
-        base = Path(self.source).parent if self.source else None
+        base = os.path.dirname(self.source) or "."  # of a URI too, which pathlib would maim
         return recipe_for(feeding.transform_param(self.net, blob), shape, base, **steps)

@@ -197,3 +197,16 @@ def test_outputs_cut_the_net(lenet: Model) -> None:
     assert cut.outputs == (inner,)
     assert len(cut.net.layers) < len(lenet.net.layers)
     assert cut.load_report.unused
+
+
+def test_the_mean_file_of_a_net_at_a_uri_is_beside_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "mean.npy", np.full((3, 8, 8), 7, np.float32))
+    (tmp_path / "net.prototxt").write_text(
+        """layer { name: "d" type: "Input" top: "x"
+             input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+             transform_param { mean_file: "mean.npy" } }
+           layer { name: "r" type: "ReLU" bottom: "x" top: "y" }"""
+    )
+    recipe = Model.load_caffe_model((tmp_path / "net.prototxt").as_uri(), None).recipe()
+    assert recipe.mean is not None
+    assert np.asarray(recipe.mean).mean() == 7

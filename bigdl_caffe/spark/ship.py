@@ -36,8 +36,9 @@ CONF = "spark.bigdl.caffe.ship"
 _log = logging.getLogger(__name__)
 
 # A bundle lives as long as a model or a DataFrame that was made with it. It is never
-# destroyed outright: a lazy DataFrame may outlive the model, and Spark's own cleaner
-# frees a broadcast when nothing refers to it any more.
+# destroyed outright: a lazy DataFrame may outlive the model. Spark's own cleaner frees a
+# broadcast's blocks when nothing refers to it any more; the driver's temporary file of it
+# stays until the context stops.
 _shipped: weakref.WeakValueDictionary[tuple[str, str, str], Shipped] = weakref.WeakValueDictionary()
 _kept: weakref.WeakKeyDictionary[Model, dict[tuple[str, str], Shipped]] = (
     weakref.WeakKeyDictionary()

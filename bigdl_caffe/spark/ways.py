@@ -1,8 +1,7 @@
 """The ways in which a bundle travels from the driver to the workers.
 
 Each way is a pair: ``send`` runs on the driver, ``receive`` on a worker, where it gives a
-path that can be mapped. What they cost is measured in docs; which one is taken is
-:mod:`bigdl_caffe.spark.ship`'s business.
+path that can be mapped. Which one is taken is :mod:`bigdl_caffe.spark.ship`'s business.
 """
 
 from __future__ import annotations
