@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
@@ -65,7 +65,7 @@ class Caffemodel:
         self.close()
 
 
-def read_definition(path: paths.PathLike) -> pb.NetParameter:
+def read_structure(path: paths.PathLike) -> pb.NetParameter:
     """Return the net inside the caffemodel at ``path`` without its blobs, for inspection.
 
     Forks use some numbers of layer fields for other messages than the schema; such a
@@ -89,7 +89,7 @@ def read_definition(path: paths.PathLike) -> pb.NetParameter:
 
 
 def write_caffemodel(
-    path: paths.PathLike, net: pb.NetParameter, blobs: Mapping[str, Sequence[NDArray[np.float32]]]
+    path: paths.PathLike, net: pb.NetParameter, blobs: Sequence[Sequence[NDArray[np.float32]]]
 ) -> None:
     """Write ``net`` with ``blobs`` as a caffemodel that Caffe reads: whole or not at all.
 
@@ -99,27 +99,31 @@ def write_caffemodel(
         Replaced if it is there.
     net : NetParameter
         In V2 terms; blobs and unknown fields in it are left out.
-    blobs : mapping of str to arrays
-        Layer name → its blobs in Caffe's order, float32. One at a time is in memory twice,
-        and only if it is not contiguous.
+    blobs : sequence of sequences of arrays
+        One for each layer of ``net``, empty where it has none: its blobs in Caffe's order,
+        float32. By position, because two layers may have one name. One blob at a time is
+        in memory twice, and only if it is not contiguous.
 
     Raises
     ------
     CaffeError
-        For blobs of a layer that ``net`` lacks, a net in V1 terms, and a layer of 2 GiB
-        or more, which protobuf cannot hold.
+        For blobs of more or fewer layers than ``net`` has, a net in V1 terms, and a layer
+        of 2 GiB or more, which protobuf cannot hold.
     """
-    strangers = blobs.keys() - {layer.name for layer in net.layer}
-    if strangers or net.layers:
-        what = f"blobs of {sorted(strangers)}, which" if strangers else "V1 layers, which"
-        raise CaffeError(f"cannot write {path}: there are {what} the V2 net does not have")
+    if net.layers:
+        raise CaffeError(f"cannot write {path}: the net is in V1 terms; upgrade it first")
+    if len(blobs) != len(net.layer):
+        raise CaffeError(
+            f"cannot write {path}: there are blobs of {len(blobs)} layers, and the net has "
+            f"{len(net.layer)}; give an empty list for a layer without blobs"
+        )
     shell = pb.NetParameter()
     shell.CopyFrom(net)
     del shell.layer[:], shell.unknown_field[:]
     with paths.atomic_write(path) as out:
         out.write(shell.SerializeToString())
-        for layer in net.layer:
-            _write_layer(out, layer, blobs.get(layer.name, ()))
+        for layer, own in zip(net.layer, blobs, strict=True):
+            _write_layer(out, layer, own)
 
 
 def _write_layer(

@@ -41,6 +41,13 @@ class Run(NamedTuple):
     stride: int
 
 
+class Axis(NamedTuple):
+    """The size of an axis, and the byte at which the file gives it."""
+
+    size: int
+    at: int
+
+
 @dataclass(frozen=True)
 class WireBlob:
     """A blob of a binary file; see `source.BlobRef`.
@@ -109,8 +116,8 @@ class BlobParts:
         self.wire, self.what = wire, what
         self.floats: list[Run] = []
         self.doubles: list[Run] = []
-        self.dims: list[int] | None = None
-        self.legacy: dict[int, int] = {}
+        self.dims: list[Axis] | None = None
+        self.legacy: dict[int, Axis] = {}
         self.raw_type = 0
         self.raw: Field | None = None
 
@@ -130,7 +137,7 @@ class BlobParts:
             case 7, 2:
                 self.take_shape(f)
             case ((1 | 2 | 3 | 4), 0):
-                self.legacy[f.number] = _signed(f.value, 32)
+                self.legacy[f.number] = Axis(_signed(f.value, 32), f.at)
             case 10, 0:
                 self.raw_type = f.value
             case 12, 2:
@@ -156,8 +163,9 @@ class BlobParts:
                 continue
             at = f.start
             while at < f.end:
+                start = at
                 value, at = self.wire.varint(at, f.end)
-                self.dims.append(_signed(value, 64))
+                self.dims.append(Axis(_signed(value, 64), start))
                 if len(self.dims) > MAX_AXES:
                     raise self.wire.error(f"{self.what}: over {MAX_AXES} axes", f.at)
 
@@ -167,13 +175,11 @@ class BlobParts:
         Caffe writes all four numbers of the old kind. A file with only some of them, as
         BigDL once wrote, has no shape.
         """
-        if len(self.legacy) == 4:
-            shape: tuple[int, ...] | None = tuple(self.legacy[i] for i in (1, 2, 3, 4))
-        else:
-            shape = None if self.dims is None else tuple(self.dims)
-        if shape is not None and min(shape, default=0) < 0:
-            raise self.wire.error(f"{self.what}: negative axis in its shape {shape}", 0)
-        return shape
+        axes = [self.legacy[i] for i in (1, 2, 3, 4)] if len(self.legacy) == 4 else self.dims
+        for axis in axes or ():
+            if axis.size < 0:
+                raise self.wire.error(f"{self.what}: axis of negative size {axis.size}", axis.at)
+        return None if axes is None else tuple(axis.size for axis in axes)
 
     def numbers(self) -> tuple[DType, list[Run]]:
         """Return the type and the runs of the numbers: doubles first, then floats, then raw."""

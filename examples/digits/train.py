@@ -78,7 +78,9 @@ def write_weights(net: nn.Sequential) -> None:
         for name, module in net.named_children()
         if isinstance(module, nn.Conv2d | nn.Linear)
     }
-    write_caffemodel(HERE / "lenet.caffemodel", read_net(str(HERE / "lenet.prototxt")), blobs)
+    definition = read_net(str(HERE / "lenet.prototxt"))
+    in_order = [blobs.get(layer.name, []) for layer in definition.layer]
+    write_caffemodel(HERE / "lenet.caffemodel", definition, in_order)
 
 
 def write_images(pixels: np.ndarray, digits: np.ndarray, index: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.format.caffemodel import Caffemodel, read_definition, write_caffemodel
+from bigdl_caffe.format.caffemodel import Caffemodel, read_structure, write_caffemodel
 from bigdl_caffe.format.prototxt import format_message, parse
 from bigdl_caffe.format.source import open_weights
 from tests.format.wiredata import length, v2_layer
@@ -25,7 +25,7 @@ NET = parse(
     pb.NetParameter,
 )
 rng = np.random.default_rng(0)
-BLOBS = {"c": [rng.standard_normal((3, 2, 3, 3)).astype(np.float32), np.float32([1, np.nan, -0.0])]}
+BLOBS = [[rng.standard_normal((3, 2, 3, 3)).astype(np.float32), np.float32([1, np.nan, -0.0])], []]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 def test_protobuf_reads_what_is_written(path: Path) -> None:
     net = pb.NetParameter.FromString(path.read_bytes())
     stored = [np.array(b.data, np.float32).reshape(b.shape.dim) for b in net.layer[0].blobs]
-    assert [s.tobytes() for s in stored] == [b.tobytes() for b in BLOBS["c"]]
+    assert [s.tobytes() for s in stored] == [b.tobytes() for b in BLOBS[0]]
     assert [s.shape for s in stored] == [(3, 2, 3, 3), (3,)]
     assert not net.layer[0].unknown_field
 
@@ -46,7 +46,7 @@ def test_protobuf_reads_what_is_written(path: Path) -> None:
 def test_we_read_what_is_written(path: Path) -> None:
     with open_weights(path) as source:
         assert [(x.name, x.type) for x in source.layers] == [("c", "Convolution"), ("r", "ReLU")]
-        for blob, written in zip(source.layers[0].blobs, BLOBS["c"], strict=True):
+        for blob, written in zip(source.layers[0].blobs, BLOBS[0], strict=True):
             out = np.empty(blob.count, np.float32)
             blob.copy_to(out)
             assert out.tobytes() == written.tobytes()
@@ -61,11 +61,11 @@ def test_opencv_reads_what_is_written(path: Path, tmp_path: Path) -> None:
     text = tmp_path / "n.prototxt"
     text.write_text(format_message(plain))
     net = cv2.dnn.readNetFromCaffe(str(text), str(path))
-    assert net.getParam("c", 0).tobytes() == BLOBS["c"][0].tobytes()
+    assert net.getParam("c", 0).tobytes() == BLOBS[0][0].tobytes()
 
 
 def test_definition_comes_without_blobs(path: Path) -> None:
-    net = read_definition(path)
+    net = read_structure(path)
     assert list(net.input_dim) == [1, 2, 4, 4]
     assert net.layer[0].convolution_param.num_output == 3
     assert not net.layer[0].blobs
@@ -73,14 +73,14 @@ def test_definition_comes_without_blobs(path: Path) -> None:
 
 def test_definition_decodes_names(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(length(1, b"\xef") + length(100, length(3, b"\xc3\xaf")))
-    net = read_definition(tmp_path / "x")
+    net = read_structure(tmp_path / "x")
     assert (net.name, net.layer[0].bottom[0]) == ("ï", "ï")
 
 
 @needs_models
 @pytest.mark.parametrize("name", ["old_v0_lenet", "old_v1_cifar10_full", "lenet_compress"])
 def test_definition_of_old_and_fork_models(name: str) -> None:
-    net = read_definition(SHARED / "models" / name / "weights.caffemodel")
+    net = read_structure(SHARED / "models" / name / "weights.caffemodel")
     assert not any(x.blobs or x.layer.blobs for x in net.layers)
     assert not any(x.blobs for x in net.layer)
     assert len(net.layer) + len(net.layers) > 7
@@ -89,7 +89,7 @@ def test_definition_of_old_and_fork_models(name: str) -> None:
 def test_arrays_of_any_layout_are_written(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.float64).reshape(2, 3, 4).transpose(2, 0, 1)
     net = pb.NetParameter(layer=[pb.LayerParameter(name="l")])
-    write_caffemodel(tmp_path / "x", net, {"l": [array, np.zeros((0, 3), np.float32), np.ones(())]})
+    write_caffemodel(tmp_path / "x", net, [[array, np.zeros((0, 3), np.float32), np.ones(())]])
     blobs = pb.NetParameter.FromString((tmp_path / "x").read_bytes()).layer[0].blobs
     assert list(blobs[0].data) == array.ravel().tolist()
     assert [list(b.shape.dim) for b in blobs] == [[4, 2, 3], [0, 3], []]
@@ -98,19 +98,26 @@ def test_arrays_of_any_layout_are_written(tmp_path: Path) -> None:
 def test_failing_to_write_leaves_what_was_there(path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(AttributeError):
-        write_caffemodel(path, NET, {"c": [None]})  # type: ignore[list-item]  # that is the point
+        write_caffemodel(path, NET, [[None], []])  # type: ignore[list-item]  # that is the point
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_blobs_of_a_stranger_are_refused(path: Path) -> None:
-    with pytest.raises(CaffeError, match="conv9"):
-        write_caffemodel(path, NET, {"conv9": BLOBS["c"]})
+def test_there_are_blobs_for_each_layer(path: Path) -> None:
+    with pytest.raises(CaffeError, match="blobs of 1 layers, and the net has 2"):
+        write_caffemodel(path, NET, BLOBS[:1])
+
+
+def test_layers_of_one_name_keep_their_own_blobs(tmp_path: Path) -> None:
+    net = pb.NetParameter(layer=[pb.LayerParameter(name="l"), pb.LayerParameter(name="l")])
+    write_caffemodel(tmp_path / "x", net, [[np.zeros(2, np.float32)], [np.ones(3, np.float32)]])
+    with open_weights(tmp_path / "x") as source:
+        assert [layer.blobs[0].shape for layer in source.layers] == [(2,), (3,)]
 
 
 def test_v1_terms_are_refused(path: Path) -> None:
     with pytest.raises(CaffeError, match="V1"):
-        write_caffemodel(path, pb.NetParameter(layers=[pb.V1LayerParameter()]), {})
+        write_caffemodel(path, pb.NetParameter(layers=[pb.V1LayerParameter()]), [])
 
 
 @pytest.mark.parametrize("data", [b"", length(1, b"only a name\0")])

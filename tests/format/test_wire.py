@@ -111,6 +111,22 @@ def test_names_decode_as_in_text() -> None:
     assert layers[0].name == "naïve"
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [length(7, number(1, 2) + number(1, 2**64 - 3))],
+        [length(7, length(1, varint(2) + varint(2**64 - 3)))],
+        [number(1, 1), number(2, 1), number(3, 2**64 - 3), number(4, 1)],
+    ],
+)
+def test_a_negative_size_is_reported_at_its_place(fields: list[bytes]) -> None:
+    data = v2_layer("l", b"".join(fields))
+    with pytest.raises(CaffeFormatError, match="size -3") as caught:
+        index_caffemodel(data)
+    place = data.index(varint(2**64 - 3))
+    assert caught.value.offset in (place, place - 1)  # of the number, or of its field
+
+
 def test_count_must_fill_the_shape() -> None:
     shape = length(7, length(1, varint(2) + varint(3)))
     with pytest.raises(CaffeFormatError, match=r"'l', blob 0.*\(2, 3\) asks for 6 numbers, 2 are"):
@@ -136,7 +152,7 @@ def test_count_must_fill_the_shape() -> None:
         (length(100, length(1, b"l") + number(7, 3)), "a blob is expected"),
         (v2_layer("l", length(5, b"abc")), "no whole count"),
         (v2_layer("l", length(7, length(1, b"\x01" * 33))), "over 32 axes"),
-        (v2_layer("l", length(7, number(1, 2**64 - 1))), "negative axis"),
+        (v2_layer("l", length(7, number(1, 2**64 - 1))), "negative size"),
     ],
 )
 def test_wrong_files_are_told(data: bytes, says: str) -> None:

@@ -21,7 +21,7 @@ layer { name: "it's fc" type: 'InnerProduct' bottom: 'x' top: 'y'
 def test_a_layer_that_does_not_fit_is_reported_once_whatever_its_name(tmp_path: Path) -> None:
     net, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     net.write_text(NET)
-    write_caffemodel(weights, read_net(net), {"it's fc": [np.zeros((3, 4), np.float32)]})
+    write_caffemodel(weights, read_net(net), [[np.zeros((3, 4), np.float32)]])
     with pytest.raises(WeightMismatchError, match="it's fc") as caught:
         Model.load_caffe_model(net, weights)
     assert len(caught.value.problems) == 1
