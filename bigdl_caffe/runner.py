@@ -13,10 +13,11 @@ from torch import Tensor
 
 from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError, ShapeError
-from bigdl_caffe.graph.ir import Net, Shape
+from bigdl_caffe.graph.ir import LayerDef, Net, Shape
 from bigdl_caffe.graph.shapes import infer
 from bigdl_caffe.graph.slice import ancestors, check_blobs
 from bigdl_caffe.layers.assemble import Assembled
+from bigdl_caffe.layers.registry import Layer
 from bigdl_caffe.nn.net import CaffeNet, blob_list
 from bigdl_caffe.weights.install import build_module
 from bigdl_caffe.weights.slots import Slot
@@ -163,47 +164,57 @@ class Runner:
         wanted = self.check_fetch(fetch)
         key = (tuple(sorted(inputs.items())), wanted)
         if key not in self._inferred:
-            needed = {layer.writes for layer in ancestors(self.net.layers, wanted)}
-            on_way = [i for i, layer in enumerate(self.net.layers) if layer.writes in needed]
-            specs = [self.net.layers[i] for i in on_way]
-            rules = [self._assembled.layers[i] for i in on_way]
+            specs, rules = zip(*self._on_way(wanted), strict=True)
             shapes = infer(specs, rules, {**self.net.inputs, **inputs})
-            self._check_weights(on_way, shapes)
+            self._check_weights(wanted, shapes)
             self._inferred[key] = MappingProxyType(shapes)
         return self._inferred[key]
 
-    def _check_weights(self, on_way: Sequence[int], shapes: Mapping[str, Shape]) -> None:
+    def _check_weights(self, wanted: Sequence[str], shapes: Mapping[str, Shape]) -> None:
         problems = []
-        for i in on_way:
-            spec, layer = self.net.layers[i], self._assembled.layers[i]
-            built = [slot.spec.shape for slot in self._slots if slot.layer == i]
-            now = [b.shape for b in layer.blob_specs([shapes[v] for v in spec.reads])]
-            if now != built:
+        built: dict[tuple[str, ...], list[Shape]] = {}
+        for slot in self._slots:
+            writes = self.net.layers[slot.layer].writes
+            built.setdefault(writes, []).append(slot.spec.shape)
+        for spec, layer in self._on_way(wanted):
+            have = built.get(spec.writes, [])
+            need = [b.shape for b in layer.blob_specs([shapes[v] for v in spec.reads])]
+            if need != have:
                 problems.append(
-                    f"{spec}: its weights have shapes {built}, inputs of this size need {now}: "
+                    f"{spec}: its weights have shapes {have}, inputs of this size need {need}: "
                     "feed the size the weights were trained for"
                 )
         if problems:
             raise ShapeError(*problems)
 
     def row_wise(self, fetch: Sequence[str] | None = None) -> bool:
-        """Return whether ``fetch`` has as many rows as the inputs, however many those are.
+        """Return whether each row of ``fetch`` comes from the same row of the inputs.
 
-        A net with a fixed batch in a Reshape, or with one list of detections for the
-        whole batch, has outputs of another length: its rows must be run one at a time.
+        A net with a fixed batch in a Reshape, with one list of detections for the whole
+        batch, or with a softmax over the batch mixes rows: they must be run one at a time.
         """
         wanted = self.check_fetch(fetch)
-        batches = (2, 3)
         try:
-            shapes = [self.shapes_at(self._with_batch(n), wanted) for n in batches]
+            two, three = (self.shapes_at(self._with_batch(n), wanted) for n in (2, 3))
         except CaffeError:
             return False
-        return all(
-            at[blob][:1] == (n,) for n, at in zip(batches, shapes, strict=True) for blob in wanted
+        layers = self._on_way(wanted)
+        mixing = any(rule.mixes_rows([two[v] for v in spec.reads]) for spec, rule in layers)
+        values = {v for spec, _ in layers for v in spec.writes if v in two}
+        return not mixing and all(
+            (two[v] == three[v] and v not in wanted)
+            or (two[v][:1], three[v][:1], two[v][1:]) == ((2,), (3,), three[v][1:])
+            for v in values
         )
 
     def _with_batch(self, n: int) -> dict[str, Shape]:
         return {blob: (n, *shape[1:]) for blob, shape in self.net.inputs.items()}
+
+    def _on_way(self, wanted: Sequence[str]) -> list[tuple[LayerDef, Layer]]:
+        """Return the layers that ``wanted`` needs."""
+        needed = {layer.writes for layer in ancestors(self.net.layers, wanted)}
+        pairs = zip(self.net.layers, self._assembled.layers, strict=True)
+        return [(spec, layer) for spec, layer in pairs if spec.writes in needed]
 
     def forward(self, x: Array | Sequence[Array]) -> Array | list[Array]:
         """Run a forward pass as BigDL does: arrays in, arrays out.

@@ -154,6 +154,14 @@ class Layer:
         """
         raise NotImplementedError(f"{type(self).__name__}.module")
 
+    def mixes_rows(self, bottoms: Sequence[Shape]) -> bool:
+        """Return whether a row of a top depends on other rows of the bottoms. Default: no.
+
+        Only layers whose tops have the bottoms' own shapes need to say so; where the number
+        of rows changes, the shapes tell.
+        """
+        return False
+
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Return multiply-accumulates of a forward pass. Default: 0."""
         return 0
