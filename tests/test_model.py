@@ -97,6 +97,19 @@ def test_a_net_that_mixes_rows_is_run_row_by_row(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.predict(rows), rows.reshape(3, 2, 3))
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        'type: "Softmax" softmax_param { axis: 0 }',
+        'type: "BatchNorm" batch_norm_param { use_global_stats: false }',
+    ],
+)
+def test_layers_that_mix_rows_of_one_length_are_known(tmp_path: Path, layer: str) -> None:
+    head = 'input: "x" input_shape { dim: 4 dim: 3 dim: 2 dim: 2 }'
+    text = f'{head} layer {{ name: "m" {layer} bottom: "x" top: "y" }}'
+    assert not _net(tmp_path, text).row_wise()
+
+
 def test_the_same_call_takes_other_batch_and_image_sizes(tmp_path: Path) -> None:
     text = """input: "x" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }
     layer { name: "c" type: "Convolution" bottom: "x" top: "c"

@@ -218,6 +218,10 @@ class Softmax(Layer):
         self.axis(self.spec.param.softmax_param.axis, len(bottoms[0]))
         return [bottoms[0]]
 
+    def mixes_rows(self, bottoms: Sequence[Shape]) -> bool:
+        """Return whether the sum goes over the rows."""
+        return self.axis(self.spec.param.softmax_param.axis, len(bottoms[0])) == 0
+
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         return nn.Softmax(self.axis(self.spec.param.softmax_param.axis, len(bottoms[0])))

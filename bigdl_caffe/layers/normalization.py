@@ -76,10 +76,18 @@ class BatchNorm(Layer):
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
-        p, stored = self.param, self.phase == "TEST"
-        if p.HasField("use_global_stats"):
-            stored = p.use_global_stats
-        return modules.BatchNorm(p.eps, p.moving_average_fraction, stored)
+        return modules.BatchNorm(self.param.eps, self.param.moving_average_fraction, self.stored)
+
+    @property
+    def stored(self) -> bool:
+        """Whether it normalises by the stored sums, and not by the batch."""
+        if self.param.HasField("use_global_stats"):
+            return bool(self.param.use_global_stats)
+        return self.phase == "TEST"
+
+    def mixes_rows(self, bottoms: Sequence[Shape]) -> bool:
+        """Return whether it normalises by the batch."""
+        return not self.stored
 
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Return one multiplication an element."""
