@@ -66,6 +66,11 @@ class Concat(Layer):
     bottoms = at_least(1)
     in_place = False
 
+    @classmethod
+    def shares_data(cls, spec: LayerDef) -> bool:
+        """Return whether there is one bottom: Caffe hands its memory on."""
+        return len(spec.bottoms) == 1
+
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.along = one_of(spec.param.concat_param, "concat_dim", "axis")

@@ -133,6 +133,11 @@ class Slice(Layer):
     tops = at_least(1)
     in_place = False
 
+    @classmethod
+    def shares_data(cls, spec: LayerDef) -> bool:
+        """Return whether there is one top: Caffe hands the bottom's memory on."""
+        return len(spec.tops) == 1
+
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.along = one_of(spec.param.slice_param, "slice_dim", "axis")
