@@ -7,11 +7,27 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
+from bigdl_caffe import Model
 from bigdl_caffe.spark.java import ensure_java
+from tests.nets import digits
 from tests.paths import REPO
+
+
+@pytest.fixture(scope="session")
+def lenet() -> Model:
+    """Return the example's LeNet; a test that changes its weights loads its own."""
+    return digits()
+
+
+@pytest.fixture
+def rows(lenet: Model) -> np.ndarray:
+    """Return seven random inputs for it."""
+    (shape,) = lenet.inputs.values()
+    return np.random.default_rng(0).random((7, *shape[1:]), np.float32)
 
 
 @pytest.fixture(scope="session")

@@ -12,40 +12,13 @@ import pytest
 import torch
 
 from bigdl_caffe import CaffeError, CaffeFormatError, Model
-from tests.paths import REPO
+from tests.nets import DIGITS, TWO_IN, digits, net
 
-DIGITS = REPO / "examples" / "digits"
-
-TWO_IN = """
-name: "two"
-input: "a" input_shape { dim: 2 dim: 3 }
-input: "b" input_shape { dim: 2 dim: 3 }
-layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
-layer { name: "neg" type: "Power" bottom: "sum" top: "neg" power_param { scale: -1 } }
-layer { name: "twice" type: "Power" bottom: "sum" top: "twice" power_param { scale: 2 } }
-"""
 MIXES_ROWS = """
 input: "x" input_shape { dim: 1 dim: 6 }
 layer { name: "r" type: "Reshape" bottom: "x" top: "r"
         reshape_param { shape { dim: 1 dim: -1 dim: 3 } } }
 """
-
-
-@pytest.fixture(scope="module")
-def lenet() -> Model:
-    return Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
-
-
-@pytest.fixture
-def rows(lenet: Model) -> np.ndarray:
-    (shape,) = lenet.inputs.values()
-    return np.random.default_rng(0).random((7, *shape[1:]), np.float32)
-
-
-def _net(tmp_path: Path, text: str, **how: object) -> Model:
-    path = tmp_path / "net.prototxt"
-    path.write_text(text)
-    return Model.load_caffe_model(path, None, **how)
 
 
 def test_run_gives_named_blobs(lenet: Model, rows: np.ndarray) -> None:
@@ -58,7 +31,7 @@ def test_run_gives_named_blobs(lenet: Model, rows: np.ndarray) -> None:
 
 
 def test_an_inner_blob_runs_only_what_it_needs(tmp_path: Path) -> None:
-    model = _net(tmp_path, TWO_IN)
+    model = net(tmp_path, TWO_IN)
     ran = []
     for name, module in model.to_torch().named_children():
         module.register_forward_hook(lambda *_, name=name: ran.append(name))
@@ -69,7 +42,7 @@ def test_an_inner_blob_runs_only_what_it_needs(tmp_path: Path) -> None:
 
 def test_forward_answers_in_kind(tmp_path: Path, lenet: Model, rows: np.ndarray) -> None:
     assert lenet.forward(rows).shape == (7, 10)
-    two = _net(tmp_path, TWO_IN)
+    two = net(tmp_path, TWO_IN)
     neg, twice = two([np.ones((4, 3)), np.full((4, 3), 2.0)])
     assert (neg == -3).all()
     assert (twice == 6).all()
@@ -84,14 +57,14 @@ def test_predict_scores_every_row(lenet: Model, rows: np.ndarray, batch_size: in
 
 def test_predict_several_blobs_and_inputs(tmp_path: Path) -> None:
     data = {"a": np.ones((5, 3)), "b": np.zeros((5, 3))}
-    tops = _net(tmp_path, TWO_IN).predict(data, batch_size=2)
+    tops = net(tmp_path, TWO_IN).predict(data, batch_size=2)
     assert {blob: top.shape for blob, top in tops.items()} == {"neg": (5, 3), "twice": (5, 3)}
     with pytest.raises(CaffeError, match="fetch"):
-        _net(tmp_path, TWO_IN).predict_class(data)
+        net(tmp_path, TWO_IN).predict_class(data)
 
 
 def test_a_net_that_mixes_rows_is_run_row_by_row(tmp_path: Path) -> None:
-    model = _net(tmp_path, MIXES_ROWS)
+    model = net(tmp_path, MIXES_ROWS)
     assert not model.row_wise()
     rows = np.arange(18, dtype=np.float32).reshape(3, 6)
     np.testing.assert_array_equal(model.predict(rows), rows.reshape(3, 2, 3))
@@ -107,14 +80,14 @@ def test_a_net_that_mixes_rows_is_run_row_by_row(tmp_path: Path) -> None:
 def test_layers_that_mix_rows_of_one_length_are_known(tmp_path: Path, layer: str) -> None:
     head = 'input: "x" input_shape { dim: 4 dim: 3 dim: 2 dim: 2 }'
     text = f'{head} layer {{ name: "m" {layer} bottom: "x" top: "y" }}'
-    assert not _net(tmp_path, text).row_wise()
+    assert not net(tmp_path, text).row_wise()
 
 
 def test_the_same_call_takes_other_batch_and_image_sizes(tmp_path: Path) -> None:
     text = """input: "x" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }
     layer { name: "c" type: "Convolution" bottom: "x" top: "c"
             convolution_param { num_output: 2 kernel_size: 3 } }"""
-    model = _net(tmp_path, text)
+    model = net(tmp_path, text)
     assert model.forward(np.zeros((5, 3, 20, 9))).shape == (5, 2, 18, 7)
 
 
@@ -126,7 +99,7 @@ def test_features_of_a_larger_image_need_no_dense_layers(lenet: Model, rows: np.
 
 def test_inputs_that_the_fetched_blobs_do_not_need_may_be_left_out(tmp_path: Path) -> None:
     text = TWO_IN + 'layer { name: "a5" type: "Power" bottom: "a" top: "a5" }'
-    model = _net(tmp_path, text)
+    model = net(tmp_path, text)
     assert model.run({"a": np.ones((9, 3))}, ["a5"])["a5"].shape == (9, 3)
 
 
@@ -134,13 +107,13 @@ def test_what_is_given_back_is_not_the_callers_memory(tmp_path: Path) -> None:
     text = """input: "x" input_shape { dim: 1 dim: 2 }
     layer { name: "d" type: "Dropout" bottom: "x" top: "y" }"""
     x = np.ones((1, 2), np.float32)
-    for top in _net(tmp_path, text).run({"x": x}, ["x", "y"]).values():
+    for top in net(tmp_path, text).run({"x": x}, ["x", "y"]).values():
         top[:] = 5
     assert (x == 1).all()
 
 
 def test_params_are_the_models_own(lenet: Model, rows: np.ndarray) -> None:
-    model = Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
+    model = digits()
     before = model.forward(rows)
     with torch.no_grad():
         next(iter(model.params.values()))[0].zero_()
@@ -167,7 +140,7 @@ def test_a_bundle_is_the_same_model(tmp_path: Path, lenet: Model, rows: np.ndarr
 
 
 def test_a_bundle_holds_the_weights_as_they_are_now(tmp_path: Path, rows: np.ndarray) -> None:
-    model = Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
+    model = digits()
     before = model.content_hash
     assert model.content_hash == before
     model.params["ip2"][1].detach().numpy()[0] += 1  # no counter of torch's sees this

@@ -13,40 +13,7 @@ from torch import nn
 from bigdl_caffe import CaffeError, Model, NetError, ShapeError
 from bigdl_caffe import UnsupportedLayerError as Unsupported
 from bigdl_caffe.layers.registry import Layer, registry
-from tests.paths import REPO
-
-DIGITS = REPO / "examples" / "digits"
-
-TWO_IN = """
-name: "two"
-input: "a" input_shape { dim: 2 dim: 3 }
-input: "b" input_shape { dim: 2 dim: 3 }
-layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
-layer { name: "neg" type: "Power" bottom: "sum" top: "neg" power_param { scale: -1 } }
-layer { name: "twice" type: "Power" bottom: "sum" top: "twice" power_param { scale: 2 } }
-"""
-MIXES_ROWS = """
-input: "x" input_shape { dim: 1 dim: 6 }
-layer { name: "r" type: "Reshape" bottom: "x" top: "r"
-        reshape_param { shape { dim: 1 dim: -1 dim: 3 } } }
-"""
-
-
-@pytest.fixture(scope="module")
-def lenet() -> Model:
-    return Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
-
-
-@pytest.fixture
-def rows(lenet: Model) -> np.ndarray:
-    (shape,) = lenet.inputs.values()
-    return np.random.default_rng(0).random((7, *shape[1:]), np.float32)
-
-
-def _net(tmp_path: Path, text: str, **how: object) -> Model:
-    path = tmp_path / "net.prototxt"
-    path.write_text(text)
-    return Model.load_caffe_model(path, None, **how)
+from tests.nets import DIGITS, TWO_IN, net
 
 
 def test_wrong_feeds_are_told_in_words(lenet: Model, rows: np.ndarray) -> None:
@@ -73,13 +40,13 @@ def test_feeds_that_are_no_arrays(tmp_path: Path, feed: object) -> None:
     text = """input: "x" input_shape { dim: 1 dim: 2 }
     layer { name: "r" type: "ReLU" bottom: "x" top: "y" }"""
     with pytest.raises(CaffeError, match=r"forward|array of numbers|axes"):
-        _net(tmp_path, text).run(feed)  # type: ignore[arg-type]  # that is what is tested
+        net(tmp_path, text).run(feed)  # type: ignore[arg-type]  # that is what is tested
 
 
 def test_lists_and_tensors_are_arrays_too(tmp_path: Path) -> None:
     text = """input: "x" input_shape { dim: 1 dim: 2 }
     layer { name: "r" type: "ReLU" bottom: "x" top: "y" }"""
-    model = _net(tmp_path, text)
+    model = net(tmp_path, text)
     assert (model.run({"x": [[1, -1]]})["y"] == [[1, 0]]).all()
     assert (model.run({"x": torch.ones(1, 2, requires_grad=True)})["y"] == 1).all()
 
@@ -92,13 +59,13 @@ def test_one_name_is_a_list_of_one(lenet: Model, rows: np.ndarray, tmp_path: Pat
         lenet.to_torch()({blob: torch.from_numpy(rows)}, ["nope"])
     text = """layer { name: "i" type: "Input" top: "x" input_param { shape { dim: 1 } }
             include { stage: "deploy" } } layer { name: "r" type: "ReLU" bottom: "x" top: "y" }"""
-    assert _net(tmp_path, text, stages="deploy", outputs="y").outputs == ("y",)
+    assert net(tmp_path, text, stages="deploy", outputs="y").outputs == ("y",)
 
 
 def test_input_shapes_are_whole_numbers(tmp_path: Path) -> None:
     for shape in (4, "1,4", (0, 3), (-1, 3), (1, "x")):
         with pytest.raises(ShapeError, match="whole numbers"):
-            _net(tmp_path, TWO_IN, input_shapes={"a": shape})
+            net(tmp_path, TWO_IN, input_shapes={"a": shape})
 
 
 def test_custom_layers_and_their_unknown_fields(tmp_path: Path) -> None:
@@ -111,7 +78,7 @@ def test_custom_layers_and_their_unknown_fields(tmp_path: Path) -> None:
 
     text = """input: "x" input_shape { dim: 1 dim: 2 }
     layer { name: "l" type: "AddK" bottom: "x" top: "y" add_k_param { k: 5 } }"""
-    model = _net(tmp_path, text, converters={"AddK": AddK})
+    model = net(tmp_path, text, converters={"AddK": AddK})
     assert (model.forward(np.zeros((3, 2))) == 5).all()
 
 
@@ -121,7 +88,7 @@ def test_unknown_fields_are_said_once_with_their_place(
     text = """input: "x" input_shape { dim: 1 }
     layer { name: "r" type: "ReLU" bottom: "x" top: "y" magic: 1 }"""
     with caplog.at_level(logging.WARNING, "bigdl_caffe"):
-        _net(tmp_path, text)
+        net(tmp_path, text)
     (record,) = caplog.records
     assert "net.prototxt:2" in record.getMessage()
     assert "magic" in record.getMessage()
@@ -132,7 +99,7 @@ def test_every_unsupported_layer_is_named_at_once(tmp_path: Path) -> None:
     layer { name: "p" type: "Nope" bottom: "x" top: "y" }
     layer { name: "q" type: "relu" bottom: "y" top: "z" }"""
     with pytest.raises(Unsupported) as caught:
-        _net(tmp_path, text)
+        net(tmp_path, text)
     assert len(caught.value.problems) == 2
     assert "did you mean 'ReLU'" in str(caught.value)
 
@@ -142,7 +109,7 @@ def test_a_value_of_a_fork_is_not_computed_as_the_default(tmp_path: Path) -> Non
     layer { name: "p" type: "Pooling" bottom: "x" top: "y"
             pooling_param { pool: MIN kernel_size: 2 } }"""
     with pytest.raises(Unsupported, match="MIN"):
-        _net(tmp_path, text)
+        net(tmp_path, text)
 
 
 @pytest.mark.parametrize(
@@ -157,12 +124,12 @@ def test_broken_nets(
     tmp_path: Path, head: str, layer: str, kind: type[CaffeError], words: str
 ) -> None:
     with pytest.raises(kind, match=words):
-        _net(tmp_path, f'{head} layer {{ name: "l" {layer} bottom: "x" top: "y" }}')
+        net(tmp_path, f'{head} layer {{ name: "l" {layer} bottom: "x" top: "y" }}')
 
 
 def test_an_input_that_nothing_reads_is_no_blob(tmp_path: Path) -> None:
     more = 'layer { name: "more" type: "Input" top: "more" input_param { shape { dim: 1 } } }'
-    model = _net(tmp_path, TWO_IN + more)
+    model = net(tmp_path, TWO_IN + more)
     assert "more" not in {*model.inputs, *model.outputs, *model.blob_shapes}
     with pytest.raises(CaffeError, match="no blob 'more'"):
         model.run({}, ["more"])
@@ -170,7 +137,7 @@ def test_an_input_that_nothing_reads_is_no_blob(tmp_path: Path) -> None:
 
 def test_a_definition_without_layers(tmp_path: Path) -> None:
     with pytest.raises(NetError, match="no layers in phase TEST"):
-        _net(tmp_path, 'layer { name: "r" type: "ReLU" include { phase: TRAIN } }')
+        net(tmp_path, 'layer { name: "r" type: "ReLU" include { phase: TRAIN } }')
 
 
 @pytest.mark.parametrize("bottoms", ['bottom: "x" bottom: "ip"', 'bottom: "ip" bottom: "x"'])
@@ -181,7 +148,7 @@ def test_an_autoencoder_keeps_its_output_whichever_way_its_loss_reads(
     layer {{ name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
              inner_product_param {{ num_output: 4 }} }}
     layer {{ name: "loss" type: "EuclideanLoss" {bottoms} top: "loss" }}"""
-    assert _net(tmp_path, text).outputs == ("ip",)
+    assert net(tmp_path, text).outputs == ("ip",)
 
 
 def test_a_training_net_runs_up_to_its_losses(tmp_path: Path) -> None:
@@ -189,7 +156,7 @@ def test_a_training_net_runs_up_to_its_losses(tmp_path: Path) -> None:
     layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
             inner_product_param { num_output: 4 } }
     layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "y" top: "loss" }"""
-    model = _net(tmp_path, text, phase="TRAIN")
+    model = net(tmp_path, text, phase="TRAIN")
     assert model.run({"x": np.ones((1, 4))}, ["ip"])["ip"].shape == (1, 4)
     with pytest.raises(Unsupported, match="layer 'loss'"):
         model.run({"x": np.ones((1, 4)), "y": [0]})
@@ -202,7 +169,7 @@ def test_names_that_torch_and_we_use_ourselves(tmp_path: Path) -> None:
     for i, name in enumerate(names):
         text += f"""\nlayer {{ name: "{name}" type: "InnerProduct" bottom: "x" top: "t{i}"
             inner_product_param {{ num_output: 1 bias_filler {{ value: {i} }} }} }}"""
-    tops = _net(tmp_path, text).run({"x": np.zeros((1, 2))})
+    tops = net(tmp_path, text).run({"x": np.zeros((1, 2))})
     assert [float(tops[f"t{i}"][0, 0]) for i in range(len(names))] == list(range(len(names)))
 
 
@@ -210,7 +177,7 @@ def test_a_blob_called_as_our_values_are(tmp_path: Path) -> None:
     text = """input: "x" input_shape { dim: 1 }
     layer { name: "h" type: "Power" bottom: "x" top: "x~0" power_param { shift: 100 } }
     layer { name: "r" type: "Power" bottom: "x" top: "x" power_param { shift: 1 } }"""
-    tops = _net(tmp_path, text).run({"x": np.zeros(1)}, ["x~0", "x"])
+    tops = net(tmp_path, text).run({"x": np.zeros(1)}, ["x~0", "x"])
     assert (tops["x~0"][0], tops["x"][0]) == (100, 1)
 
 
@@ -218,7 +185,7 @@ def test_a_v1_layer_of_a_forks_type_survives_the_bundle(tmp_path: Path) -> None:
     text = """input: "x" input_dim: 1 input_dim: 1 input_dim: 1 input_dim: 2
     layers { name: "t" type: TOPK bottom: "x" top: "y" }"""
     topk = {"TOPK": registry()["ReLU"]}
-    model = _net(tmp_path, text, converters=topk)
+    model = net(tmp_path, text, converters=topk)
     model.write_bundle(tmp_path / "m.arrow")
     assert Model.open_bundle(tmp_path / "m.arrow", converters=topk).outputs == ("y",)
 
@@ -237,6 +204,6 @@ def test_in_place_layers_show_through_shared_memory(tmp_path: Path) -> None:
     layer { name: "f" type: "Flatten" bottom: "p" top: "f" }
     layer { name: "r" type: "ReLU" bottom: "f" top: "f" }"""
     x = np.array([[[-1.0, 2.0], [3.0, -4.0]]])
-    tops = _net(tmp_path, text).run({"x": x}, ["p", "f"])
+    tops = net(tmp_path, text).run({"x": x}, ["p", "f"])
     np.testing.assert_array_equal(tops["p"], np.maximum(x, 0))
     np.testing.assert_array_equal(tops["f"], np.maximum(x, 0).reshape(1, 4))
