@@ -133,7 +133,7 @@ class Model(Runner):
         Parameters
         ----------
         path : str or Path
-            A local file.
+            A local file; one at a URI is fetched first.
         offset : int
             Byte at which the Arrow file begins in it.
         converters : mapping of str to Layer subclass, optional
@@ -272,6 +272,7 @@ class Model(Runner):
 
             return transformer.score_classes(self, data, fetch=[blob], batch_size=batch_size, **how)
         scores = self.predict(data, batch_size, [blob])
+        feeding.check_classes(blob, scores.shape)
         return scores.reshape(len(scores), -1).argmax(1)
 
     def recipe(self, **steps: Any) -> Recipe:

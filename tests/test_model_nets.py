@@ -207,3 +207,11 @@ def test_in_place_layers_show_through_shared_memory(tmp_path: Path) -> None:
     tops = net(tmp_path, text).run({"x": x}, ["p", "f"])
     np.testing.assert_array_equal(tops["p"], np.maximum(x, 0))
     np.testing.assert_array_equal(tops["f"], np.maximum(x, 0).reshape(1, 4))
+
+
+def test_a_blob_larger_than_caffes_are(tmp_path: Path) -> None:
+    text = """input: "x" input_shape { dim: 1 dim: 1 dim: 4 dim: 4 }
+    layer { name: "c" type: "Convolution" bottom: "x" top: "y"
+            convolution_param { num_output: 1 kernel_size: 3 pad: 200000 } }"""
+    with pytest.raises(ShapeError, match="2147483647"):
+        net(tmp_path, text)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import prod
 from typing import Protocol
 
 from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
+
+INT_MAX = 2**31 - 1
 
 
 class ShapeRule(Protocol):
@@ -74,5 +77,10 @@ def _inferred(
             raise ShapeError(
                 f"its top '{blob}' would have shape {shape}, from bottoms {bottoms}: "
                 "the input is too small for it; give a larger one by input_shapes"
+            )
+        if prod(shape) > INT_MAX:  # as Blob::Reshape
+            raise ShapeError(
+                f"its top '{blob}' would have shape {shape}, more than the {INT_MAX} numbers that "
+                "a blob can hold: check pad, num_output and the input shape"
             )
     return dict(zip(layer.writes, tops, strict=True))
