@@ -19,6 +19,9 @@ from bigdl_caffe.format.unknown import unknown_fields
 
 Shape = tuple[int, ...]
 
+INT_MAX = 2**31 - 1
+"""The largest number Caffe counts elements and sizes with."""
+
 
 @dataclass(frozen=True)
 class LayerDef:

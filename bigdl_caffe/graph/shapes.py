@@ -7,10 +7,7 @@ from math import prod
 from typing import Protocol
 
 from bigdl_caffe.errors import CaffeError, ShapeError
-from bigdl_caffe.graph.ir import LayerDef, Shape
-
-INT_MAX = 2**31 - 1
-
+from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
 
 class ShapeRule(Protocol):
     """What a layer type must answer for its shapes to be inferred."""

@@ -8,8 +8,8 @@ from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import INT_MAX, constant, refuse
+from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
+from bigdl_caffe.layers.options import constant, refuse
 from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, register
 from bigdl_caffe.nn import normalization as modules
 

@@ -8,9 +8,7 @@ from google.protobuf.message import Message
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-
-INT_MAX = 2**31 - 1
-"""What Caffe holds numbers of elements and options of layers in."""
+from bigdl_caffe.graph.ir import INT_MAX
 
 
 def refuse(param: Message, *names: str) -> None:
