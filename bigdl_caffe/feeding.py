@@ -174,3 +174,22 @@ def transform_param(net: Net, blob: str) -> pb.TransformationParameter | None:
             found: pb.TransformationParameter = layer.param.transform_param
             return found
     return None
+
+
+def classes(shape: Shape) -> int | None:
+    """Return how many classes a blob of ``shape`` scores: its one axis longer than 1.
+
+    None if it has no such axis beside the batch, or several: then a row is not one list of
+    scores.
+    """
+    long = [size for size in shape[1:] if size > 1]
+    return long[0] if len(long) == 1 else None
+
+
+def check_classes(blob: str, shape: Shape) -> None:
+    """Raise `CaffeError` if a blob of ``shape`` has no `classes`."""
+    if classes(shape) is None:
+        raise CaffeError(
+            f"'{blob}' has the shape {shape}, which is not one list of scores a row: "
+            "predict_class takes (rows, classes); fetch another blob, or call predict"
+        )
