@@ -165,7 +165,7 @@ def _pixels(picture: Image, channels: int) -> Pixels:
         pixels = _array(picture.convert("RGB"), "BGR", 3)
     if pixels.shape[2] == channels:
         return pixels
-    return np.repeat(pixels, 3, axis=2) if channels == 3 else _luma(pixels, picture.format)
+    return np.repeat(pixels, 3, axis=2) if channels == 3 else luma(pixels, picture.format)
 
 
 def _array(picture: Image, layout: str, channels: int) -> Pixels:
@@ -179,7 +179,7 @@ def _from_ink(cmyk: Pixels) -> Pixels:
     return (light - (cmyk[:, :, 2::-1] * light >> 8)).astype(np.uint8)
 
 
-def _luma(bgr: Pixels, file_format: str | None) -> Pixels:
+def luma(bgr: Pixels, file_format: str | None = None) -> Pixels:
     """Return BGR as grey, in the fixed point of libpng for PNG, else of OpenCV."""
     weights, half, bits = _LUMA_PNG if file_format == "PNG" else _LUMA
     grey = (bgr @ np.array(weights, np.int32) + half) >> bits

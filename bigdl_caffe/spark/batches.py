@@ -56,6 +56,12 @@ class ScoreJob:
     keys: tuple[tuple[str, int], ...] = ()
 
 
+def check_batch_size(batch_size: int) -> None:
+    """Raise `CaffeError` for a number of rows that nothing can be run by."""
+    if batch_size < 1:
+        raise CaffeError(f"batch_size is {batch_size}: give at least 1")
+
+
 Tally = Callable[[int, int], None]
 """Told of every batch: how many rows it had, and how many of them failed."""
 

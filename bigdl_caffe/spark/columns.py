@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from bigdl_caffe.errors import ImageError
 from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.image import transform
+from bigdl_caffe.image.decode import luma
 from bigdl_caffe.image.recipe import Recipe
 
 Floats = npt.NDArray[np.float32]
@@ -122,14 +123,23 @@ def _dense_vector(column: pa.Array, feed: Feed) -> Floats:
     _refuse_nulls(column)
     if pc.all(pc.equal(pc.struct_field(column, "type"), 1), min_count=0).as_py():
         return _dense_array(pc.struct_field(column, "values"), feed)
-    return _dense_array(pa.array([_full(row) for row in column.to_pylist()]), feed)
+    rows = [_full(row, prod(feed.shape)) for row in column.to_pylist()]
+    return _dense_array(pa.array(rows, pa.list_(pa.float64())), feed)
 
 
-def _full(vector: dict[str, Any]) -> npt.NDArray[np.float64]:
+def _full(vector: dict[str, Any], length: int) -> Any:
+    """Return a vector's numbers; a file can hold vectors that Spark's own class would refuse."""
+    values, indices = vector["values"], vector["indices"]
     if vector["type"] == 1:
-        return np.asarray(vector["values"], np.float64)
-    full = np.zeros(vector["size"])
-    full[vector["indices"]] = vector["values"]
+        return values
+    if vector["size"] != length:
+        raise _BadRowError(f"has the shape {vector['size']}, not {length}")
+    if values is None or indices is None or None in [*values, *indices]:
+        raise _BadRowError("is null, or holds a null")
+    if len(values) != len(indices) or not all(0 <= index < length for index in indices):
+        raise _BadRowError(f"is sparse, and its indices are not {len(values)} below {length}")
+    full = np.zeros(length)
+    full[indices] = values
     return full
 
 
@@ -185,10 +195,14 @@ def _pixels(row: dict[str, Any] | None, channels: int) -> npt.NDArray[np.uint8] 
     if row["mode"] not in _CHANNELS:
         raise _BadRowError(f"is an image of mode {row['mode']}; known are {sorted(_CHANNELS)}")
     shape = (row["height"], row["width"], _CHANNELS[row["mode"]])
+    if not all(isinstance(size, int) and size >= 1 for size in shape):
+        raise _BadRowError(f"is an image of height {shape[0]} and width {shape[1]}")
     if len(row["data"]) != prod(shape):
         raise _BadRowError(f"holds {len(row['data'])} bytes, not the {prod(shape)} it declares")
     pixels = np.frombuffer(row["data"], np.uint8).reshape(shape)
-    return np.repeat(pixels, channels, axis=2) if shape[2] == 1 else pixels[:, :, :3]
+    if shape[2] == 1:
+        return np.repeat(pixels, channels, axis=2)
+    return luma(pixels[:, :, :3]) if channels == 1 else pixels[:, :, :3]
 
 
 def _images(images: Sequence[Any], feed: Feed) -> Rows:

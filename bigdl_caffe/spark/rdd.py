@@ -11,7 +11,8 @@ import numpy.typing as npt
 from pyspark import RDD, TaskContext
 from pyspark.sql import SparkSession
 
-from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.errors import CaffeError, ShapeError
+from bigdl_caffe.spark.batches import check_batch_size
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.worker import pickle_converters, prepare
 
@@ -22,7 +23,12 @@ Array = npt.NDArray[Any]
 
 
 def score_rdd(
-    model: Model, rdd: RDD[Any], batch_size: int = 32, fetch: Sequence[str] | None = None
+    model: Model,
+    rdd: RDD[Any],
+    *,
+    batch_size: int = 32,
+    fetch: Sequence[str] | None = None,
+    **others: Any,
 ) -> RDD[Any]:
     """Return the outputs of an RDD's rows, in the same order and partitions.
 
@@ -44,10 +50,18 @@ def score_rdd(
 
     Raises
     ------
+    CaffeError
+        At once, for blobs and options that cannot work; ``others`` are for DataFrames only.
     ShapeError
         On an action, for a row of another shape.
     """
-    blobs = list(model.outputs if fetch is None else fetch)
+    if others:
+        raise CaffeError(
+            f"an RDD takes batch_size and fetch, not {', '.join(others)}: score a DataFrame, "
+            "or leave it out"
+        )
+    check_batch_size(batch_size)
+    blobs = model.check_fetch(fetch)
     row_wise = model.row_wise(blobs)
     shipped = ship(SparkSession.builder.getOrCreate(), model)
     converters = pickle_converters(model)

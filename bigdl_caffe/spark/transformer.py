@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
@@ -17,8 +16,10 @@ from pyspark.sql.types import (
     StructType,
 )
 
+from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.spark.batches import Output, ScoreJob
+from bigdl_caffe.spark.arrow import map_arrow, place
+from bigdl_caffe.spark.batches import Output, ScoreJob, check_batch_size
 from bigdl_caffe.spark.feeds import find_feeds
 from bigdl_caffe.spark.ranking import PREDICTION, largest
 from bigdl_caffe.spark.rdd import score_rdd
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from bigdl_caffe.model import Model
 
 ON_ERROR = ("column", "drop", "fail")
-
-_ARROW_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
-_not_chosen = {"10000"}  # Spark's default, and what this module has set
-_log = logging.getLogger(__name__)
 
 
 def score(model: Model, data: Any, **how: Any) -> Any:
@@ -56,6 +53,10 @@ def score_dataframe(
 ) -> DataFrame:
     """Return ``df`` with the model's outputs beside each row. Nothing runs before an action.
 
+    The session's ``spark.sql.execution.arrow.maxRecordsPerBatch`` is set to 128, once, if
+    nobody has set it (to 32 before Spark 4.1, which cannot limit the bytes of an Arrow
+    batch). Set it yourself to run larger batches, or pictures of over 60 MB.
+
     Parameters
     ----------
     model : Model
@@ -72,7 +73,7 @@ def score_dataframe(
         A row of a blob is an array of floats in row-major order, or a float where the blob
         has one number a row.
     batch_size : int
-        Rows that the model runs at a time.
+        Rows that the model runs at a time; fewer where an Arrow batch has fewer.
     recipe : Recipe, optional
         How images become the input; by default `Model.recipe`.
     on_error : {"column", "drop", "fail"}
@@ -90,7 +91,7 @@ def score_dataframe(
     """
     _check_options(batch_size, on_error)
     feeds = find_feeds(model, df.schema, input_col, feed, recipe)
-    blobs = tuple(model.outputs if fetch is None else fetch)
+    blobs = model.check_fetch(fetch)
     row_wise = model.row_wise(blobs)
     added = [_field(model, blob, row_wise) for blob in blobs]
     if on_error == "column":
@@ -102,11 +103,11 @@ def score_dataframe(
         batch_size=batch_size,
         row_wise=row_wise,
         on_error=on_error,
-        error_column=_place(len(df.columns) + len(blobs)),
+        error_column=place(len(df.columns) + len(blobs)),
         keys=_keys(df.schema),
     )
     task = ScoreTask(job, ship(df.sparkSession, model), pickle_converters(model), counts)
-    return _map_arrow(df, task, added)
+    return map_arrow(df, task, added)
 
 
 def score_classes(
@@ -118,17 +119,25 @@ def score_classes(
     -------
     DataFrame or RDD of int
         A DataFrame has the column "prediction" in place of the blob's.
+
+    Raises
+    ------
+    CaffeError
+        At once, for a blob whose rows are not one list of scores, too.
     """
-    (blob,) = fetch
+    (blob,) = model.check_fetch(fetch)
+    shape = model.blob_shapes[blob]
+    feeding.check_classes(blob, shape if model.row_wise(fetch) else (1, *shape))
     if _is_rdd(data):
-        return score_rdd(model, data, batch_size, fetch).map(lambda row: int(row.argmax()))
+        scores = score_rdd(model, data, batch_size=batch_size, fetch=fetch, **how)
+        return scores.map(lambda row: int(row.argmax()))
     check_names(data, [PREDICTION])
     scored = score_dataframe(model, data, fetch=fetch, batch_size=batch_size, **how)
     names = [(PREDICTION if name == blob else name) for name in scored.columns]
-    place = len(data.columns)
-    columns = [F.col(f"`{_place(i)}`") for i in range(len(names))]
-    columns[place] = largest(columns[place])
-    return scored.toDF(*map(_place, range(len(names)))).select(*columns).toDF(*names)
+    at = len(data.columns)
+    columns = [F.col(f"`{place(i)}`") for i in range(len(names))]
+    columns[at] = largest(columns[at])
+    return scored.toDF(*map(place, range(len(names)))).select(*columns).toDF(*names)
 
 
 def _is_rdd(data: Any) -> bool:
@@ -136,41 +145,14 @@ def _is_rdd(data: Any) -> bool:
     return not hasattr(data, "mapInArrow")
 
 
-def _map_arrow(df: DataFrame, task: ScoreTask, added: Sequence[StructField]) -> DataFrame:
-    """Run ``task`` over ``df``, under plain column names meanwhile.
-
-    ``mapInArrow`` looks columns up by name, which fails for names with dots, and for two
-    columns of one name.
-    """
-    _set_arrow_rows(df.sparkSession, task.job.batch_size)
-    fields = [*df.schema.fields, *added]
-    places = [_place(i) for i in range(len(fields))]
-    schema = StructType(
-        [
-            StructField(place, field.dataType, field.nullable, field.metadata)
-            for place, field in zip(places, fields, strict=True)
-        ]
-    )
-    plain = df.toDF(*places[: len(df.columns)])
-    return plain.mapInArrow(task, schema).toDF(*(field.name for field in fields))
-
-
-def _place(position: int) -> str:
-    return f"c{position}"
-
-
 def _field(model: Model, blob: str, row_wise: bool) -> StructField:
-    if blob not in {**model.inputs, **model.blob_shapes}:
-        raise CaffeError(
-            f"the net has no blob '{blob}' to fetch: it has {', '.join(model.blob_shapes)}"
-        )
     one = row_wise and len(model.blob_shapes[blob]) == 1
     return StructField(blob, FloatType() if one else ArrayType(FloatType(), False))
 
 
 def _outputs(blobs: Sequence[str], fields: Sequence[StructField], start: int) -> tuple[Output, ...]:
     return tuple(
-        Output(blob, _place(start + i), isinstance(field.dataType, FloatType))
+        Output(blob, place(start + i), isinstance(field.dataType, FloatType))
         for i, (blob, field) in enumerate(zip(blobs, fields, strict=False))
     )
 
@@ -183,8 +165,7 @@ def _keys(schema: StructType) -> tuple[tuple[str, int], ...]:
 
 
 def _check_options(batch_size: int, on_error: str) -> None:
-    if batch_size < 1:
-        raise CaffeError(f"batch_size is {batch_size}: give at least 1")
+    check_batch_size(batch_size)
     if on_error not in ON_ERROR:
         raise CaffeError(f"on_error is '{on_error}': give one of {', '.join(ON_ERROR)}")
 
@@ -201,16 +182,3 @@ def check_names(df: DataFrame, added: Sequence[str]) -> None:
                 "withColumnRenamed, or choose another error_col or fetch"
             )
         seen.add(key)
-
-
-def _set_arrow_rows(spark: SparkSession, batch_size: int) -> None:
-    """Bring Spark's Arrow batches from 10000 rows, too many for images, to about 128.
-
-    A number that someone else has set is left as it is.
-    """
-    before = spark.conf.get(_ARROW_ROWS)
-    after = str(batch_size * max(1, 128 // batch_size))
-    if before in _not_chosen and before != after:
-        spark.conf.set(_ARROW_ROWS, after)
-        _not_chosen.add(after)
-        _log.info("Set %s to %s (it was %s)", _ARROW_ROWS, after, before)

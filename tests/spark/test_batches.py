@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import Image
 
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.image.recipe import Recipe
 from bigdl_caffe.spark.batches import Output, ScoreJob, score_batches
 from bigdl_caffe.spark.columns import Feed
 
@@ -169,74 +166,6 @@ def test_nested_lists_of_another_shape_are_refused() -> None:
 def test_numbers_feed_a_blob_of_one_value() -> None:
     out = score(table([1.0, None, 3.0], pa.float64()), feeds=(Feed("data", 1, "array", (1,)),))
     assert out["sum"] == [1, None, 3]
-
-
-def vector(values: list[float] | None, indices: list[int] | None = None) -> dict[str, Any] | None:
-    if values is None:
-        return None
-    return {
-        "type": 1 if indices is None else 0,
-        "size": None if indices is None else 4,
-        "indices": indices,
-        "values": values,
-    }
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-def test_ml_vectors(sparse: bool) -> None:
-    kind = pa.struct(
-        {
-            "type": pa.int8(),
-            "size": pa.int32(),
-            "indices": pa.list_(pa.int32()),
-            "values": pa.list_(pa.float64()),
-        }
-    )
-    data = [vector([1, 2, 3, 4]), vector(None), vector([5], [2]) if sparse else vector([0] * 4)]
-    out = score(table(data, kind), feeds=(Feed("data", 1, "vector", (4,)),))
-    assert out["twice"] == [[2, 4, 6, 8], None, [0, 0, 10, 0] if sparse else [0] * 4]
-    assert out["error"] == [None, "data: is null, or holds a null", None]
-
-
-def png(value: int) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (2, 2), (value, value, value)).save(file, "PNG")
-    return file.getvalue()
-
-
-IMAGE = Feed("data", 1, "encoded", (3, 2, 2), Recipe(3, resize=(2, 2)))
-
-
-def test_encoded_images() -> None:
-    out = score(table([png(5), b"no picture", None, png(7)], pa.binary()), feeds=(IMAGE,))
-    assert out["twice"] == [[10] * 12, None, None, [14] * 12]
-    assert [bool(error) for error in out["error"]] == [False, True, True, False]
-
-
-def test_spark_image_structs() -> None:
-    def image(mode: int, data: bytes) -> dict[str, Any]:
-        shape = {"height": 2, "width": 2, "nChannels": len(data) // 4}
-        return {"origin": "", **shape, "mode": mode, "data": data}
-
-    data = [
-        image(16, bytes(range(12))),
-        image(0, bytes([9] * 4)),
-        image(24, bytes([1, 2, 3, 255] * 4)),
-        image(-1, b""),
-        image(16, b"short"),
-        None,
-    ]
-    names = {"origin": pa.string(), **dict.fromkeys(["height", "width", "nChannels"], pa.int32())}
-    kind = pa.struct({**names, "mode": pa.int32(), "data": pa.binary()})
-    feed = Feed("data", 1, "image", (3, 2, 2), Recipe(3, resize=(2, 2)))
-    out = score(table(data, kind), feeds=(feed,))
-    planes = np.arange(12).reshape(2, 2, 3).transpose(2, 0, 1)
-    assert out["twice"][0] == (2 * planes).reshape(-1).tolist()
-    assert out["twice"][1] == [18] * 12
-    assert out["twice"][2] == [2] * 4 + [4] * 4 + [6] * 4
-    assert out["twice"][3:] == [None] * 3
-    assert "mode -1" in out["error"][3]
-    assert "holds 5 bytes" in out["error"][4]
 
 
 def test_a_row_must_be_good_in_every_column() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from pyspark import TaskContext
@@ -17,7 +16,6 @@ from pyspark.sql import DataFrame, Row, SparkSession
 
 from bigdl_caffe import Layer, Model
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.image.recipe import Recipe
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.transformer import score, score_classes, score_dataframe
 from tests.spark.nets import SMALL, assert_close, blobs, png, small
@@ -141,20 +139,6 @@ def test_classes(spark: SparkSession, images: DataFrame, model: Model) -> None:
     assert score_classes(model, rdd, fetch=["prob"]).collect() == expected.tolist()
 
 
-def test_rdd(spark: SparkSession, model: Model) -> None:
-    data = blobs(range(10))
-    rdd = spark.sparkContext.parallelize(list(data), 3)
-    scored = score(model, rdd, batch_size=4, fetch=["prob"])
-    assert scored.getNumPartitions() == 3
-    expected = model.run({"data": data}, ["prob", "best"])
-    assert_close(np.stack(scored.collect()), expected["prob"])
-    best, prob = score(model, rdd).first()
-    assert_close(best, expected["best"][0])
-    assert_close(prob, expected["prob"][0])
-    with pytest.raises(Exception, match="row 0 of the partition has shape"):
-        score(model, rdd.map(lambda x: x[None])).collect()
-
-
 TWO = """
 layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 1 dim: 2 } } }
 layer { name: "b" type: "Input" top: "b" input_param { shape { dim: 1 dim: 2 } } }
@@ -187,33 +171,6 @@ def test_a_net_of_a_fixed_batch_scores_row_by_row(
     assert not net.row_wise(["all"])
     out = score_dataframe(net, images, fetch=["all"]).collect()
     check(out, net, "all")
-
-
-PROBLEMS: list[tuple[str, dict[str, Any], str]] = [
-    ("id int", {}, "no column can be the input"),
-    ("id int, a binary, b array<float>", {}, "a, b could each be the input"),
-    ("id int, content binary", {"input_col": "image"}, "there is no column 'image'"),
-    ("id int, text string", {"input_col": "text"}, "column 'text' is string, which the input"),
-    ("content binary, Error string", {}, "the column 'error' would be there twice"),
-    ("content binary, prob string", {}, "the column 'prob' would be there twice"),
-    ("content binary", {"fetch": ["pool5"]}, "no blob 'pool5'"),
-    ("content binary", {"feed": {"image": "content"}}, "no input 'image'"),
-    ("content binary", {"on_error": "ignore"}, "on_error is 'ignore'"),
-    ("content binary", {"batch_size": 0}, "batch_size is 0"),
-]
-
-
-@pytest.mark.parametrize(("columns", "options", "message"), PROBLEMS)
-def test_problems_are_told_at_once(
-    spark: SparkSession, model: Model, columns: str, options: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(CaffeError, match=message):
-        score_dataframe(model, spark.createDataFrame([], columns), **options)
-
-
-def test_a_recipe_of_another_size_is_refused(images: DataFrame, model: Model) -> None:
-    with pytest.raises(CaffeError, match="the recipe makes images of"):
-        score_dataframe(model, images, recipe=Recipe(resize=(9, 9)))
 
 
 KILLING = (

@@ -1,0 +1,86 @@
+"""Spark's ``mapInArrow`` without its traps: column names, types and sizes of batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import DataType, StructField, StructType
+
+from bigdl_caffe.errors import CaffeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
+_BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
+_FEW, _FEWER = 128, 32
+_NOT_IN_ARROW = ("yearmonthinterval", "interval")
+_log = logging.getLogger(__name__)
+
+
+def place(position: int) -> str:
+    """Return the plain name that a column has while `map_arrow` runs."""
+    return f"c{position}"
+
+
+def map_arrow(
+    df: DataFrame,
+    task: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+    added: Sequence[StructField],
+) -> DataFrame:
+    """Run ``task``, which appends the columns ``added``, over ``df``.
+
+    ``mapInArrow`` looks columns up by name, which fails for names with dots, and for two
+    columns of one name: meanwhile they have the names of `place`.
+
+    Raises
+    ------
+    CaffeError
+        Spark cannot pass a column to Python.
+    """
+    _check_types(df.schema)
+    _limit_rows(df.sparkSession)
+    fields = [*df.schema.fields, *added]
+    places = [place(i) for i in range(len(fields))]
+    schema = StructType(
+        [
+            StructField(name, field.dataType, field.nullable, field.metadata)
+            for name, field in zip(places, fields, strict=True)
+        ]
+    )
+    plain = df.toDF(*places[: len(df.columns)])
+    return plain.mapInArrow(task, schema).toDF(*(field.name for field in fields))
+
+
+def _check_types(schema: StructType) -> None:
+    """Refuse the types that pyspark has no Arrow type for."""
+    for field in schema.fields:
+        if any(kind.typeName() in _NOT_IN_ARROW for kind in _types(field.dataType)):
+            raise CaffeError(
+                f"the column '{field.name}' is {field.dataType.simpleString()}, which Spark "
+                "cannot pass to Python: drop the column, or cast it, before scoring"
+            )
+
+
+def _types(kind: DataType) -> Iterator[DataType]:
+    """Yield ``kind`` and, for arrays, maps and structs, the types in it."""
+    yield kind
+    inside = kind.fields if isinstance(kind, StructType) else [kind]
+    for part in (value for holder in inside for value in vars(holder).values()):
+        if isinstance(part, DataType):
+            yield from _types(part)
+
+
+def _limit_rows(spark: SparkSession) -> None:
+    """Bring Spark's Arrow batches from 10000 rows, too many for images, to a few.
+
+    Spark before 4.1 does not limit their bytes, of which a column must have less than 2 GiB.
+    A number that the session has been given, here or by anyone, is left as it is.
+    """
+    if spark.conf.get(_ROWS, None) is None:  # not even Spark's default counts as given
+        rows = _FEW if spark.conf.isModifiable(_BYTES) else _FEWER
+        spark.conf.set(_ROWS, str(rows))
+        _log.warning("%s is set to %s for this session: it had Spark's default", _ROWS, rows)
