@@ -9,6 +9,7 @@ from typing import Protocol
 from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
 
+
 class ShapeRule(Protocol):
     """What a layer type must answer for its shapes to be inferred."""
 
