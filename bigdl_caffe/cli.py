@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from bigdl_caffe.model import Model
     from bigdl_caffe.spark.job import Request
 
-INPUT_SHAPE_HINT = " (on the command line: --input-shape BLOB=N,C,H,W)"
+HINTS = {
+    "input_shapes": "--input-shape BLOB=N,C,H,W",
+    "mean_file": "--mean FILE, --mean b,g,r, or --mean 0 to subtract nothing",
+}
+"""By a word of an error for Python users, how to do on the command line what it asks for."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,8 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CaffeError as error:
         if args.debug:
             raise
-        hint = INPUT_SHAPE_HINT if "input_shapes" in str(error) else ""
-        print(f"bigdl-caffe: {error}{hint}", file=sys.stderr)
+        hints = [
+            f" (on the command line: {how})" for word, how in HINTS.items() if word in str(error)
+        ]
+        print(f"bigdl-caffe: {error}{''.join(hints)}", file=sys.stderr)
         return 1
     return 0
 
@@ -126,7 +132,11 @@ def _add_score(commands: Any) -> None:
 def _add_recipe(group: Any) -> None:
     add = group.add_argument
     add("--resize", type=_size, metavar="HxW", help="size before the centre is cut out")
-    add("--mean", metavar="FILE|b,g,r", help="mean file, or a value a channel, to subtract")
+    add(
+        "--mean",
+        metavar="FILE|b,g,r",
+        help="mean file (.binaryproto or .npy), or a value a channel, to subtract; 0 for none",
+    )
     add("--scale", type=float, metavar="S", help="factor after that")
     add("--channel-order", choices=("BGR", "RGB"), help="order of the net's channels (BGR)")
 
@@ -134,19 +144,25 @@ def _add_recipe(group: Any) -> None:
 def _score(args: argparse.Namespace) -> None:
     # Spark and torch, only for commands that need them
     from bigdl_caffe.model import Model
-    from bigdl_caffe.spark.job import check_output, run
+    from bigdl_caffe.spark.job import run
+    from bigdl_caffe.spark.output import check_free
     from bigdl_caffe.spark.report import report
     from bigdl_caffe.spark.session import command_session, plain_errors
 
     model = Model.load_caffe_model(args.prototxt, args.weights, **_net(args))
     request = _request(args, model)
-    check_output(request)
+    check_free(request.output, request.overwrite)
     with (
         plain_errors(),
         command_session("bigdl-caffe score", args.master, args.debug) as spark,
     ):
         outcome = run(spark, model, request)
         print(report(outcome, request))
+    if outcome.failed == outcome.rows > 0:
+        raise CaffeError(
+            f"none of the {outcome.rows} rows could be scored: --on-error fail says why at the "
+            "first of them"
+        )
 
 
 def _request(args: argparse.Namespace, model: Model) -> Request:
@@ -180,9 +196,10 @@ def _mean(text: str) -> Any:
     from bigdl_caffe.format.blob import read_mean
 
     try:
-        return tuple(float(value) for value in text.split(","))
+        values = tuple(float(value) for value in text.split(","))
     except ValueError:
         return read_mean(text)
+    return values if any(values) else ()
 
 
 def _positive(text: str) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import SparkSession
 
 from bigdl_caffe import Model
 from bigdl_caffe.cli import main
@@ -66,6 +71,54 @@ def test_importing_the_command_line_is_cheap() -> None:
     code = "import sys, bigdl_caffe.cli; print({'torch', 'pyspark'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.fixture
+def score(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., int]:
+    """Return a function that scores ``tmp_path/in`` in the session that tests share."""
+    session = "bigdl_caffe.spark.session.command_session"
+    monkeypatch.setattr(session, lambda *_: nullcontext(spark))
+    places = ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    (tmp_path / "in").mkdir()
+    return lambda *options: main(["score", *NET, *places, *options])
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("on_error", ["column", "drop"])
+def test_that_every_row_failed_is_1(
+    score: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    on_error: str,
+) -> None:
+    (tmp_path / "in" / "a.png").write_bytes(b"no picture")
+    assert score("--on-error", on_error) == 1
+    told = capsys.readouterr()
+    assert "rows        1, of which 1 could not be scored" in told.out
+    assert "bigdl-caffe: none of the 1 rows could be scored: --on-error fail says why" in told.err
+    assert score("--on-error", "fail", "--overwrite") == 1
+    assert "a.png'): not a picture" in capsys.readouterr().err
+
+
+@pytest.mark.spark
+def test_a_mean_file_that_is_missing(
+    score: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shutil.copy(DIGITS / "images" / "0028.png", tmp_path / "in")
+    net = tmp_path / "net.prototxt"
+    text = (DIGITS / "lenet.prototxt").read_text()
+    named = text.replace("transform_param {", 'transform_param { mean_file: "none.npy"')
+    assert named != text
+    net.write_text(named)
+    np.save(tmp_path / "mean.npy", np.full((1, 8, 8), 3, np.float32))
+    assert score("--prototxt", str(net)) == 1
+    assert "on the command line: --mean FILE, --mean b,g,r, or --mean 0" in capsys.readouterr().err
+    assert score("--prototxt", str(net), "--mean", "0") == 0
+    assert "subtract" not in capsys.readouterr().out
+    assert score("--prototxt", str(net), "--mean", f"{tmp_path}/mean.npy", "--overwrite") == 0
+    assert "subtract the mean picture of 8x8" in capsys.readouterr().out
 
 
 @pytest.mark.spark

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.format.paths import local_path
 from bigdl_caffe.spark import ranking
 from bigdl_caffe.spark.feeds import find_feeds
+from bigdl_caffe.spark.output import replaced
 from bigdl_caffe.spark.progress import progress
 from bigdl_caffe.spark.sources import Source, read_source
 from bigdl_caffe.spark.transformer import check_names, score_dataframe
@@ -60,7 +59,7 @@ class Outcome:
     seconds : float
         From the start of the job until its output was in place.
     first : list of Row
-        The first rows of the output, by path.
+        The first rows of the output; of image files, by path.
     """
 
     source: Source
@@ -88,7 +87,6 @@ def run(
     CaffeError
         The request cannot be met.
     """
-    check_output(request)
     source = read_source(spark, request.input, request.column)
     (feed,) = find_feeds(model, source.rows.schema, source.column, None, request.recipe)
     if feed.recipe:
@@ -97,40 +95,13 @@ def run(
     counts = Counts(zero(0), zero(0))
     scored = _rows(model, request, source, source.rows.columns[feed.column], counts)
     start = time.monotonic()
-    with progress(spark.sparkContext, counts):
-        scored.write.mode("overwrite" if request.overwrite else "errorifexists").parquet(
-            request.output
-        )
+    with (
+        replaced(spark, request.output, request.overwrite, source.rows.inputFiles) as folder,
+        progress(spark.sparkContext, counts),
+    ):
+        scored.write.mode("overwrite").parquet(folder)
     seconds = time.monotonic() - start
     return _outcome(spark, request, source, bool(feed.recipe), counts, seconds)
-
-
-def check_output(request: Request) -> None:
-    """Refuse an output that would delete the input, or files that no earlier run wrote.
-
-    Raises
-    ------
-    CaffeError
-        It would. Only local folders can be looked into.
-    """
-    output, source = local_path(request.output), local_path(request.input)
-    if output is None:
-        return
-    if source is not None and output.resolve() in (source.resolve(), *source.resolve().parents):
-        raise CaffeError(f"--output {output} holds the input {source}: choose another place")
-    if not output.exists():
-        return
-    if not request.overwrite:
-        raise CaffeError(f"{output} is there already: choose another --output, or add --overwrite")
-    if other := [p.name for p in _entries(output) if not p.name.startswith(("part-", "_", "."))]:
-        raise CaffeError(
-            f"{output} holds '{other[0]}', which no earlier run wrote: it is not overwritten; "
-            "remove it yourself, or choose another --output"
-        )
-
-
-def _entries(output: Path) -> list[Path]:
-    return sorted(output.iterdir()) if output.is_dir() else [output]
 
 
 def _rows(model: Model, request: Request, source: Source, column: str, counts: Counts) -> DataFrame:
@@ -150,7 +121,7 @@ def _rows(model: Model, request: Request, source: Source, column: str, counts: C
         scored = _with_classes(scored, blob, model.blob_shapes[blob], request)
     if request.truth:
         scored = _with_truth(scored, source.path, request.truth)
-    return scored.sortWithinPartitions(F.col(f"`{source.path}`")) if source.path else scored
+    return scored.sortWithinPartitions("path") if source.files else scored
 
 
 def is_classifier(model: Model, blob: str) -> bool:
@@ -209,7 +180,7 @@ def _outcome(
     ).first()
     assert found is not None  # an aggregate without groups has one row
     dropped = counts.failed.value if request.on_error == "drop" else 0
-    ordered = written.orderBy(F.col(f"`{source.path}`")) if source.path else written
+    ordered = written.orderBy("path") if source.files else written
     return Outcome(
         source=source,
         images=images,

@@ -18,10 +18,11 @@ _TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 5.0
 
 
 @contextmanager
-def progress(context: SparkContext, counts: Counts, out: TextIO = sys.stderr) -> Iterator[None]:
-    """Show a bar, or a line every few seconds where ``out`` is no terminal."""
+def progress(context: SparkContext, counts: Counts, out: TextIO | None = None) -> Iterator[None]:
+    """Show a bar on ``out`` (stderr), or a line every few seconds where that is no terminal."""
     done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(context, counts, out, done), daemon=True)
+    watched = (context, counts, out or sys.stderr, done)
+    watcher = threading.Thread(target=_watch, args=watched, daemon=True)
     watcher.start()
     try:
         yield

@@ -33,14 +33,16 @@ def report(outcome: Outcome, request: Request) -> str:
 def _table(outcome: Outcome) -> list[str]:
     """Return the first rows, one a line, in columns."""
     rows = [row.asDict() for row in outcome.first]
-    if not rows or outcome.source.path is None:
+    if not rows:
         return []
-    paths = [str(row[outcome.source.path]) for row in rows]
-    folder = os.path.commonpath([os.path.dirname(path) for path in paths])
-    cells = [("path", "truth", "prediction")]
+    column = outcome.source.path
+    paths = [str(row[column]) if column else "" for row in rows]
+    # By characters, since a Parquet may name its rows by anything, not only by one kind of path.
+    start = os.path.commonprefix(paths).rfind("/") + 1  # noqa: RUF071 (as said above)
+    cells = [(column or "", "truth", "prediction")]
     for path, row in zip(paths, rows, strict=True):
         known = "" if row.get("truth") is None else str(row["truth"])
-        cells.append((os.path.relpath(path, folder), known, _prediction(row)))
+        cells.append((path[start:], known, _prediction(row)))
     if not any(truth for _, truth, _ in cells[1:]):
         cells = [(path, "", prediction) for path, _, prediction in cells]
     return [*_columns(cells), ""]

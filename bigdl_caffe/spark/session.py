@@ -16,6 +16,8 @@ from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.java import ensure_java
 
 _OURS = re.compile(r"^bigdl_caffe\.errors\.\w+: (.+?)(?=\n\s*\n|\n\tat |\Z)", re.M | re.S)
+_PYTHON = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*(\S.*)")
+_JAVA = re.compile(r"^(?:Caused by)?: (?:[\w$]+\.)+([\w$]+: .+)$", re.M)
 _STATE = re.compile(r"\s*SQLSTATE: \w+$")
 
 
@@ -57,10 +59,10 @@ def plain_errors() -> Iterator[None]:
 
 
 def plain_words(text: str) -> str:
-    """Return what an error of Spark's says, without traces."""
+    """Return what an error of Spark's says at the root of its causes, without traces."""
     if ours := _OURS.search(text):
         return ours[1].strip()
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    python = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent")]
-    told = lines[-1] if python and not lines[-1].startswith("at ") else next(iter(lines), "")
-    return f"Spark: {_STATE.sub('', told)} (--debug shows all of it)"
+    if "[JAVA_GATEWAY_EXITED]" in text:
+        return "Spark did not start: what Java wrote above says why"
+    told = _PYTHON.findall(text) or _JAVA.findall(text) or text.strip().splitlines()[:1] or [""]
+    return f"Spark: {_STATE.sub('', told[-1].strip())} (--debug shows all of it)"

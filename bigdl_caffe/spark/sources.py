@@ -25,7 +25,9 @@ class Source:
     column : str or None
         The one to feed; None leaves the choice to the types of the columns.
     path : str or None
-        The column that names a row.
+        The column that names a row: "path", if there is one.
+    files : bool
+        Whether a row is a file. Such rows have no order of their own, those of a Parquet do.
     skipped : int
         Files found that are not images.
     """
@@ -33,6 +35,7 @@ class Source:
     rows: DataFrame
     column: str | None
     path: str | None
+    files: bool
     skipped: int = 0
 
 
@@ -56,11 +59,12 @@ def read_source(spark: SparkSession, where: str, column: str | None = None) -> S
     images = sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)
     if images:
         rows = reader.option("pathGlobFilter", _glob(IMAGE_SUFFIXES)).load(where)
-        return Source(rows.select("path", "content"), "content", "path", len(suffixes) - images)
+        return Source(
+            rows.select("path", "content"), "content", "path", True, len(suffixes) - images
+        )
     if "parquet" in suffixes:
         rows = spark.read.parquet(where)
-        names = [name for name, kind in rows.dtypes if kind == "string"]
-        return Source(rows, column, "path" if "path" in names else next(iter(names), None))
+        return Source(rows, column, "path" if ("path", "string") in rows.dtypes else None, False)
     raise CaffeError(
         f"{where} has nothing to score: {len(suffixes)} files, of which none is an image "
         f"({', '.join(IMAGE_SUFFIXES)}) or Parquet"

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
 from bigdl_caffe import Model
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.spark.job import Outcome, Request, check_output, run
+from bigdl_caffe.spark.job import Outcome, Request, run
 from bigdl_caffe.spark.ranking import read_lines, read_truth
 from bigdl_caffe.spark.report import report
 from bigdl_caffe.spark.session import plain_errors, plain_words
@@ -120,12 +121,58 @@ def test_a_failing_row_is_told_in_one_sentence(
         go(spark, lenet, request_for(images, tmp_path, on_error="fail"))
     assert "broken.png'): not a picture" in str(caught.value)
     assert "Traceback" not in str(caught.value)
-    assert not list(tmp_path.glob("out.parquet/part-*"))
+    assert not list(tmp_path.glob("*out.parquet*"))
+
+
+@pytest.mark.spark
+def test_a_result_is_kept_until_the_next_is_whole(
+    spark: SparkSession, lenet: Model, images: Path, tmp_path: Path
+) -> None:
+    request = request_for(images, tmp_path, overwrite=True)
+    _, before = go(spark, lenet, request)
+    with pytest.raises(CaffeError, match="not a picture"), plain_errors():
+        go(spark, lenet, replace(request, on_error="fail"))
+    assert spark.read.parquet(request.output).collect() == before
+    go(spark, lenet, request)
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out.parquet"}
+
+
+@pytest.mark.spark
+def test_a_glob_of_inputs_is_not_overwritten(
+    spark: SparkSession, lenet: Model, tmp_path: Path
+) -> None:
+    days = [str(tmp_path / name) for name in ("d1", "d2")]
+    for day in days:
+        spark.createDataFrame([([0.5] * 64,)], "x array<float>").write.parquet(day)
+    request = request_for(f"{tmp_path}/d*", tmp_path, output=days[0], overwrite=True)
+    with pytest.raises(CaffeError, match=r"holds the input file:.*/d1/part-"):
+        go(spark, lenet, request)
+    assert spark.read.parquet(days[0]).columns == ["x"]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", ["name", "path"])
+def test_the_order_of_a_parquet_is_kept(
+    spark: SparkSession, lenet: Model, tmp_path: Path, name: str
+) -> None:
+    names = ["b", "c", "a", ""]
+    rows = [(text, [i / 64] * 64) for i, text in enumerate(names)]
+    source = str(tmp_path / "rows.parquet")
+    spark.createDataFrame(rows, f"{name} string, x array<float>").coalesce(1).write.parquet(source)
+    request = request_for(source, tmp_path)
+    outcome, _ = go(spark, lenet, request)
+    assert pq.read_table(request.output)[name].to_pylist() == names
+    assert [row[name] for row in outcome.first] == names
+    header, first, *_ = report(outcome, request).splitlines()
+    assert header.split() == (["path", "prediction"] if name == "path" else ["prediction"])
+    assert first.startswith("b  ") == (name == "path")
 
 
 REFUSED: list[tuple[Mapping[str, Any], str]] = [
     ({"input": "{tmp}/none"}, "Path does not exist"),
     ({"input": "{tmp}/empty"}, "has nothing to score"),
+    ({"input": "{tmp}/junk"}, "Spark: RuntimeException: file:.*a.parquet is not a Parquet file"),
+    ({"output": "{tmp}/junk/a.parquet/out"}, "NotDirectoryException: Parent path is not a dir"),
     ({"labels": ["only one"]}, "1 labels for the 10 classes"),
     ({"fetch": ["pool9"]}, "no blob 'pool9'"),
     ({"fetch": ["conv1"], "truth": {"a": 1}}, "--truth takes rows that have"),
@@ -143,27 +190,13 @@ def test_what_cannot_be_done_is_refused(
     message: str,
 ) -> None:
     (tmp_path / "empty").mkdir()
-    given = dict(options)
-    where = given.pop("input", str(images)).format(tmp=tmp_path)
+    (tmp_path / "junk").mkdir()
+    (tmp_path / "junk" / "a.parquet").write_bytes(b"no Parquet")
+    places = {k: v.format(tmp=tmp_path) for k, v in options.items() if isinstance(v, str)}
+    given = {**options, **places}
+    where = given.pop("input", str(images))
     with pytest.raises(CaffeError, match=message), plain_errors():
         go(spark, lenet, request_for(where, tmp_path, **given))
-
-
-def test_an_output_is_not_lost_by_mistake(tmp_path: Path) -> None:
-    folder, source = tmp_path / "out.parquet", tmp_path / "in"
-    source.mkdir()
-    check_output(request_for(source, tmp_path))
-    folder.mkdir()
-    (folder / "part-0.parquet").touch()
-    with pytest.raises(CaffeError, match="is there already"):
-        check_output(request_for(source, tmp_path))
-    again = request_for(source, tmp_path, overwrite=True)
-    check_output(again)
-    (folder / "thesis.doc").touch()
-    with pytest.raises(CaffeError, match=r"holds 'thesis.doc'"):
-        check_output(again)
-    with pytest.raises(CaffeError, match="holds the input"):
-        check_output(replace(again, output=str(tmp_path)))
 
 
 def test_a_list_of_truths(tmp_path: Path) -> None:
@@ -181,8 +214,29 @@ def test_a_list_of_truths(tmp_path: Path) -> None:
     assert read_lines(str(file)) == ["one", "two"]
 
 
-def test_spark_errors_in_plain_words() -> None:
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[X] No. SQLSTATE: 42000\n\tat a.b.C", "[X] No."),
+        ("calling o1.x.\n: a.b.NoHost: name7\n\tat a.b.C\n", "NoHost: name7"),
+        ("o1.x.\n: a.B: all\n\tat a.C\nCaused by: a.b.D: one\nCaused by: a.b.EOF\n", "D: one"),
+        (
+            "o1.x.\n: a.B: failed\nCaused by: a.Python: Traceback (most recent call last):\n"
+            '  File "a.py", line 1, in f\n    g()\nMemoryError: no more\n\n\tat a.b.C\n',
+            "MemoryError: no more",
+        ),
+        ("", ""),
+    ],
+)
+def test_spark_errors_in_plain_words(text: str, told: str) -> None:
+    assert plain_words(text) == f"Spark: {told} (--debug shows all of it)"
+
+
+def test_a_spark_that_does_not_start_has_said_why() -> None:
+    assert "what Java wrote above" in plain_words("[JAVA_GATEWAY_EXITED] Java gateway exited")
+
+
+def test_our_errors_inside_of_sparks_are_told_as_they_are() -> None:
     ours = "Job aborted\nTraceback (most recent call last):\n  ...\n"
     ours += "bigdl_caffe.errors.CaffeError: row 3 is bad\n\n\tat org.apache.spark"
     assert plain_words(ours) == "row 3 is bad"
-    assert plain_words("[X] No.\n\tat a.b.C").startswith("Spark: [X] No. (--debug")
