@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
+from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark import ranking
 from bigdl_caffe.spark.feeds import find_feeds
@@ -126,7 +127,7 @@ def _rows(model: Model, request: Request, source: Source, column: str, counts: C
 
 def is_classifier(model: Model, blob: str) -> bool:
     """Whether a row of ``blob`` is one list of numbers, one a class."""
-    return [n > 1 for n in model.blob_shapes[blob][1:]].count(True) == 1
+    return feeding.classes(model.blob_shapes[blob]) is not None
 
 
 def _with_classes(
