@@ -32,7 +32,11 @@ def _is_numbers(kind: DataType) -> bool:
 
 _KINDS: dict[str, Callable[[DataType], bool]] = {
     "encoded": lambda kind: isinstance(kind, BinaryType),
-    "image": lambda kind: isinstance(kind, StructType) and set(kind.names) >= _IMAGE_FIELDS,
+    "image": lambda kind: (
+        isinstance(kind, StructType)
+        and set(kind.names) >= _IMAGE_FIELDS
+        and isinstance(kind["data"].dataType, BinaryType)
+    ),
     "vector": lambda kind: type(kind).__name__ == "VectorUDT",
     "array": _is_numbers,
 }

@@ -84,6 +84,11 @@ def _stack(model: Model, rows: Sequence[Any], start: int) -> dict[str, Array]:
     several = len(model.inputs) > 1
     for position, row in enumerate(rows, start):
         arrays = row if several else [row]
+        if len(arrays) != len(model.inputs):
+            raise ShapeError(
+                f"row {position} of the partition has {len(arrays)} arrays for the inputs "
+                f"{', '.join(model.inputs)}: give one for each, in this order"
+            )
         for (blob, shape), array in zip(model.inputs.items(), arrays, strict=True):
             if np.shape(array) != shape[1:]:
                 raise ShapeError(
