@@ -197,9 +197,10 @@ def _high_bytes(picture: Image) -> Pixels:
 def _orientation(picture: Image) -> int:
     """Return the EXIF orientation; 1 (upright) when there is none or it cannot be read.
 
-    OpenCV looks for it in JPEG and PNG only; TIFF's own tag Pillow has obeyed already.
+    OpenCV looks for it in JPEG, PNG and, in newer releases, WebP; TIFF's own tag Pillow has
+    obeyed already.
     """
-    if picture.format not in ("JPEG", "MPO", "PNG") or "exif" not in picture.info:
+    if picture.format not in ("JPEG", "MPO", "PNG", "WEBP") or "exif" not in picture.info:
         return 1
     try:
         value = picture.getexif().get(_EXIF_ORIENTATION, 1)

@@ -108,7 +108,7 @@ def test_exif_orientation_is_obeyed_as_opencv_does(kind, orientation):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_of_webp_is_obeyed_as_that_of_png(orientation):
-    """OpenCV 4.10 obeys it, 4.14 does not."""
+    """OpenCV 4.14 obeys it, 4.10 does not."""
     webp = encode(photo(), "WEBP", exif=exif(orientation), lossless=True)
     assert np.array_equal(decode(webp), decode(encode(photo(), "PNG", exif=exif(orientation))))
 
