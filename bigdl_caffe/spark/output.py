@@ -63,11 +63,15 @@ def replaced(
     except BaseException:
         system.delete(new, True)
         raise
-    if overwrite:
-        system.delete(target, True)
+    old = java.org.apache.hadoop.fs.Path(target.getParent(), hidden.replace("_tmp", "_old"))
+    if overwrite and system.exists(target):
+        system.rename(target, old)
     # A rename to a folder that is there would move the result into that folder.
     if system.exists(target) or not system.rename(new, target):
+        if system.exists(old) and not system.exists(target):
+            system.rename(old, target)
         raise CaffeError(f"the result could not be moved to {output}: it is in {new.toString()}")
+    system.delete(old, True)
 
 
 def _taken(output: str) -> CaffeError:

@@ -44,7 +44,7 @@ def test_a_result_takes_the_place_of_the_one_before(
     write(spark, f"{prefix}{output}", "third", overwrite=True)
     assert (output / "part-0").read_text() == "third"
     assert list(output.parent.glob("[!.]*")) == [output]
-    assert not list(output.parent.glob(".*tmp*"))
+    assert not list(output.parent.glob(".*tmp*")) + list(output.parent.glob(".*old*"))
 
 
 @pytest.mark.spark
