@@ -95,6 +95,8 @@ def test_an_rdd_takes_no_options_of_dataframes(
 def test_types_that_python_cannot_get_are_refused_by_name(
     spark: SparkSession, model: Model, kind: str
 ) -> None:
+    if kind == "interval" and spark.version.startswith("3."):
+        pytest.skip("Spark 3's Python cannot even tell the schema of such a DataFrame")
     rows = spark.sql(f"select cast(null as {kind}) as `how.long`, binary('') as content")
     with pytest.raises(CaffeError, match=r"the column 'how\.long' is .*interval"):
         score_dataframe(model, rows)
