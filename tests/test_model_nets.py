@@ -215,3 +215,12 @@ def test_a_blob_larger_than_caffes_are(tmp_path: Path) -> None:
             convolution_param { num_output: 1 kernel_size: 3 pad: 200000 } }"""
     with pytest.raises(ShapeError, match="2147483647"):
         net(tmp_path, text)
+
+
+def test_labels_are_no_inputs_where_outputs_are_chosen(tmp_path: Path) -> None:
+    text = """layer { name: "d" type: "Data" top: "data" top: "label" data_param { batch_size: 2 } }
+    layer { name: "r" type: "ReLU" bottom: "data" top: "r" }
+    layer { name: "l" type: "SoftmaxWithLoss" bottom: "r" bottom: "label" top: "l" }"""
+    model = net(tmp_path, text, outputs=["r"], input_shapes={"data": (1, 3)})
+    assert dict(model.inputs) == {"data": (1, 3)}
+    assert model.predict(np.ones((5, 3))).shape == (5, 3)

@@ -139,10 +139,10 @@ def _ends(
     What an input layer makes and nothing reads is neither, unless there is nothing else.
     """
     fed = kinds.fed(specs)
+    used = slice.values_read(specs, options.outputs or ())
+    useful = {blob: value for blob, value in fed.items() if value in used}
     if options.outputs is not None:
-        return fed, options.outputs
-    read = {value for spec in specs for value in spec.reads}
-    useful = {blob: value for blob, value in fed.items() if value in read}
+        return useful, options.outputs
     outputs = slice.dangling(specs)
     wanted = tuple(blob for blob in outputs if blob in useful or blob not in fed)
     return (useful, wanted) if wanted else (fed, outputs)
