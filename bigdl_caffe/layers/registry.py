@@ -9,7 +9,7 @@ torch module and cost are all there. Built-in and custom layers register alike::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import prod
@@ -120,6 +120,13 @@ class Layer:
     """For losses and metrics: the bottoms that are labels, of no use to scoring."""
     in_place: ClassVar[bool] = True
     """Whether Caffe lets this type write its top over its bottom."""
+    dynamic: ClassVar[bool] = False
+    """Whether only the data tell how many rows the tops have, as with Filter and
+    DetectionOutput. ``top_shapes`` then gives what Caffe shows before the first forward pass."""
+    fork: ClassVar[str] = ""
+    """The Caffe fork that this type comes from, as "weiliu89/caffe (ssd)"; "" is BVLC Caffe."""
+    without_golden: ClassVar[str] = ""
+    """Why tests/golden has no case of this type, and what it is held against instead."""
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         self.spec = spec
@@ -154,13 +161,21 @@ class Layer:
         """
         raise NotImplementedError(f"{type(self).__name__}.module")
 
+    def no_gradient_to(self) -> Collection[int]:
+        """Return the bottoms that Caffe's backward pass refuses to reach. Default: none.
+
+        As labels, indices, or all bottoms of ArgMax. A gradient that would have to go there
+        is an error, as it is in Caffe, and not a zero.
+        """
+        return ()
+
     def mixes_rows(self, bottoms: Sequence[Shape]) -> bool:
         """Return whether a row of a top depends on other rows of the bottoms. Default: no.
 
         Only layers whose tops have the bottoms' own shapes need to say so; where the number
-        of rows changes, the shapes tell.
+        of rows changes, the shapes tell. A `dynamic` layer always does.
         """
-        return False
+        return self.dynamic
 
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Return multiply-accumulates of a forward pass. Default: 0."""
