@@ -8,11 +8,13 @@ from bigdl_caffe.layers import (
     convolution,
     dense,
     elementwise,
+    fork_losses,
     inputs,
     losses,
     normalization,
     pooling,
     shaping,
+    ssd_training,
 )
 
 __all__ = [
@@ -21,9 +23,11 @@ __all__ = [
     "convolution",
     "dense",
     "elementwise",
+    "fork_losses",
     "inputs",
     "losses",
     "normalization",
     "pooling",
     "shaping",
+    "ssd_training",
 ]

@@ -59,18 +59,6 @@ class InfogainLoss(SoftmaxWithLoss):
     label_bottoms = frozenset({1, 2})
 
 
-@register("SoftmaxWithLossOHEM")
-class SoftmaxWithLossOHEM(Loss):
-    """Softmax loss with a loss an element besides (softmax_loss_ohem_layer.cpp of R-FCN)."""
-
-    tops = between(0, 3)
-
-    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return a scalar, the softmax's shape, and that without its channels."""
-        x = bottoms[0]
-        return [(), x, (x[0], 1, *x[2:])][: len(self.spec.tops)]
-
-
 @register("EuclideanLoss")
 class EuclideanLoss(Loss):
     """Half the mean of squared distances (euclidean_loss_layer.cpp)."""
@@ -99,36 +87,6 @@ class ContrastiveLoss(Loss):
     label_bottoms = frozenset({2})
 
 
-@register("SmoothL1Loss")
-class SmoothL1Loss(Loss):
-    """Huber loss with optional weights (smooth_L1_loss_layer.cpp of Fast R-CNN and SSD)."""
-
-    bottoms = between(2, 4)
-    label_bottoms = frozenset({1, 2, 3})
-
-
-@register("SmoothL1LossOHEM")
-class SmoothL1LossOHEM(Loss):
-    """Smooth L1 with a loss an element besides (smooth_L1_loss_ohem_layer.cpp of R-FCN)."""
-
-    bottoms = between(2, 4)
-    label_bottoms = frozenset({1, 2, 3})
-    tops = between(0, 2)
-
-    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return a scalar, and the first bottom's shape with one channel."""
-        x = bottoms[0]
-        return [(), (x[0], 1, *x[2:])][: len(self.spec.tops)]
-
-
-@register("MultiBoxLoss")
-class MultiBoxLoss(Loss):
-    """Location and confidence loss of SSD (multibox_loss_layer.cpp)."""
-
-    bottoms = exactly(4)
-    label_bottoms = frozenset({3})
-
-
 class Metric(Loss):
     """What metrics share: they are not minimised, and need no loss_weight."""
 
@@ -146,22 +104,3 @@ class Accuracy(Metric):
         """Return a scalar, and (classes) for the second top."""
         axis = self.axis(self.spec.param.accuracy_param.axis, len(bottoms[0]))
         return [(), (bottoms[0][axis],)][: len(self.spec.tops)]
-
-
-@register("SegAccuracy")
-class SegAccuracy(Metric):
-    """Overall, mean and IoU accuracy of a segmentation (seg_accuracy_layer.cpp of DeepLab)."""
-
-    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return the three numbers."""
-        return [(1, 1, 1, 3)]
-
-
-@register("DetectionEvaluate")
-class DetectionEvaluate(Metric):
-    """Matches of detections and boxes (detection_evaluate_layer.cpp of SSD)."""
-
-    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return rows of five numbers: one a class but the background, one a detection."""
-        classes = self.spec.param.detection_evaluate_param.num_classes
-        return [(1, 1, classes - 1 + bottoms[0][2], 5)]
