@@ -7,8 +7,26 @@ from collections.abc import Sequence
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.registry import Layer, Role, between, exactly, register
+
+
+def normalization(param: pb.LossParameter, default: str = "VALID") -> str:
+    """Return the mode for `bigdl_caffe.nn.losses.normalizer`, as softmax_loss_layer.cpp reads it.
+
+    Parameters
+    ----------
+    param : LossParameter
+        Whose ``normalization`` wins over the deprecated ``normalize``.
+    default : str
+        The mode where neither is given: BATCH_SIZE for SigmoidCrossEntropyLoss.
+    """
+    if param.HasField("normalization"):
+        return str(pb.LossParameter.NormalizationMode.Name(param.normalization))
+    if param.HasField("normalize"):
+        return "VALID" if param.normalize else "BATCH_SIZE"
+    return default
 
 
 class Loss(Layer):
