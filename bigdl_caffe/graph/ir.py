@@ -76,6 +76,8 @@ class Net:
         The whole upgraded definition, before phase rules took layers away.
     shapes : mapping of str to Shape
         Shape of every value, once inferred; empty before.
+    losses : mapping of str to float
+        The values that Caffe sums up as the net's loss, with what each is multiplied by.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Net:
     phase: str
     definition: pb.NetParameter
     shapes: Mapping[str, Shape] = field(default_factory=dict)
+    losses: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def fed(self) -> Mapping[str, str]:

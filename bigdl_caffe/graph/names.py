@@ -17,6 +17,9 @@ from bigdl_caffe.graph.ir import LayerDef
 ALIAS = "~alias"
 """Type of the layers put in where an in-place layer changes another name's blob."""
 
+AUTOMATIC = "(automatic)"
+"""What Caffe calls the top it gives a loss that names none."""
+
 
 def layer_defs(layers: Sequence[pb.LayerParameter]) -> tuple[LayerDef, ...]:
     """Return the layers' definitions with values still equal to blob names."""

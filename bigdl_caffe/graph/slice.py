@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.graph.ir import LayerDef
-from bigdl_caffe.graph.names import ALIAS
+from bigdl_caffe.graph.names import ALIAS, AUTOMATIC
 
 
 def blob_names(layers: Iterable[LayerDef]) -> list[str]:
@@ -106,5 +106,5 @@ def dangling(layers: Sequence[LayerDef]) -> tuple[str, ...]:
             continue
         for blob in layer.bottoms:
             offered.pop(blob, None)
-        offered.update(dict.fromkeys(layer.tops))
+        offered.update(dict.fromkeys(top for top in layer.tops if not top.startswith(AUTOMATIC)))
     return tuple(sorted(offered))

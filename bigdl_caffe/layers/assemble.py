@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bigdl_caffe.errors import CaffeError, NetError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph import names, phase, shapes, slice
 from bigdl_caffe.graph.ir import LayerDef, Net, Shape
 from bigdl_caffe.layers.instantiate import instantiate
-from bigdl_caffe.layers.registry import Layer, Registry, Role
+from bigdl_caffe.layers.registry import Layer, Registry, Role, type_key
 
 DROPPED_FOR_SCORING = {Role.LOSS, Role.METRIC, Role.SINK}
 
@@ -51,8 +51,8 @@ def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> 
             f"{list(state.stages)}); its definition has {len(definition.layer)}: load the phase "
             "or stages they are for"
         )
-    specs = _with_input(names.layer_defs(params), kinds)
-    specs = names.name_values(specs, kinds.shares_data, left_out)
+    complete = _with_loss_tops(_with_input(names.layer_defs(params), kinds), kinds)
+    specs = names.name_values(complete, kinds.shares_data, left_out)
     specs = _wanted(specs, options, kinds)
     layers = instantiate(specs, types, options.phase)
     inputs, outputs = _ends(specs, options, kinds)
@@ -61,7 +61,8 @@ def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> 
     for value in set(kinds.fed(specs).values()) - set(inputs.values()):
         sizes.pop(value, None)  # an input that nothing reads is no blob of this net
     feeds = {blob: sizes[value] for blob, value in inputs.items()}
-    net = Net(definition.name, specs, feeds, outputs, options.phase, definition, sizes)
+    losses = _losses(layers)
+    net = Net(definition.name, specs, feeds, outputs, options.phase, definition, sizes, losses)
     return Assembled(net, layers)
 
 
@@ -72,7 +73,7 @@ class _Kinds:
     types: Registry
 
     def of(self, spec: LayerDef) -> type[Layer]:
-        return self.types.get(spec.type, Layer)
+        return self.types.get(type_key(spec), Layer)
 
     def shares_data(self, spec: LayerDef) -> bool:
         return self.of(spec).shares_data(spec)
@@ -120,6 +121,26 @@ def _with_input(specs: Sequence[LayerDef], kinds: _Kinds) -> Sequence[LayerDef]:
     feed = LayerDef("data", "Input", (), ("data",), pb.LayerParameter(name="data", type="Input"))
     fed = LayerDef(first.name, first.type, ("data",), first.tops, first.param)
     return (feed, fed, *specs[1:])
+
+
+def _with_loss_tops(specs: Sequence[LayerDef], kinds: _Kinds) -> list[LayerDef]:
+    """Return ``specs`` with a top for each loss that names none, as AutoTopBlobs asks for."""
+    bare = [not s.tops and kinds.of(s).role is Role.LOSS for s in specs]
+    fresh = iter(names.unique_names([names.AUTOMATIC] * sum(bare), slice.blob_names(specs)))
+    return [
+        replace(spec, tops=(next(fresh),)) if is_bare else spec
+        for spec, is_bare in zip(specs, bare, strict=True)
+    ]
+
+
+def _losses(layers: Sequence[Layer]) -> dict[str, float]:
+    """Return the values that the net's loss is made of, with what each counts for."""
+    weighted = (
+        (value, weight)
+        for layer in layers
+        for value, weight in zip(layer.spec.writes, layer.loss_weights(), strict=True)
+    )
+    return {value: weight for value, weight in weighted if weight}
 
 
 def _wanted(specs: tuple[LayerDef, ...], options: Options, kinds: _Kinds) -> tuple[LayerDef, ...]:

@@ -137,6 +137,8 @@ class Layer:
                 f"'{both.pop()}' is both bottom and top, and {self.spec.type} cannot work in "
                 f"place: give the top a name of its own"
             )
+        _check_one_each(spec, "propagate_down", len(spec.bottoms), "bottom")
+        _check_one_each(spec, "loss_weight", len(spec.tops), "top")
 
     @classmethod
     def shares_data(cls, spec: LayerDef) -> bool:
@@ -160,6 +162,14 @@ class Layer:
         device or not at all, so that nothing is initialised twice.
         """
         raise NotImplementedError(f"{type(self).__name__}.module")
+
+    def loss_weights(self) -> Sequence[float]:
+        """Return what each top counts for in the net's loss. Losses: 1 for the first top."""
+        given: Sequence[float] = self.spec.param.loss_weight
+        if given:
+            return given
+        first = 1.0 if self.role is Role.LOSS else 0.0
+        return [first, *[0.0] * (len(self.spec.tops) - 1)][: len(self.spec.tops)]
 
     def no_gradient_to(self) -> Collection[int]:
         """Return the bottoms that Caffe's backward pass refuses to reach. Default: none.
@@ -190,7 +200,24 @@ class Layer:
         return index % rank if rank else 0
 
 
+def _check_one_each(spec: LayerDef, field: str, blobs: int, what: str) -> None:
+    given = len(getattr(spec.param, field))
+    if given not in (0, blobs):
+        raise NetError(f"it has {given} {field} for {blobs} {what} blobs: give none, or one each")
+
+
 Registry = Mapping[str, type[Layer]]
+
+
+def type_key(spec: LayerDef) -> str:
+    """Return the name under which the registry has ``spec``'s type.
+
+    That is Caffe's type; for a Python layer the "module.Class" it names, which is only
+    looked up and never imported.
+    """
+    if spec.type != "Python":
+        return spec.type
+    return f"{spec.param.python_param.module}.{spec.param.python_param.layer}"
 
 _LAYERS: dict[str, type[Layer]] = {}
 
@@ -220,15 +247,16 @@ def registry(converters: Mapping[str, type[Layer]] | None = None) -> Registry:
 
 def find(types: Registry, spec: LayerDef) -> type[Layer]:
     """Return the class for ``spec``, or raise `UnsupportedLayerError` with near names."""
-    if spec.type in types:
-        return types[spec.type]
-    alike = [t for t in types if t.lower() == spec.type.lower()]
+    key = type_key(spec)
+    if key in types:
+        return types[key]
+    alike = [t for t in types if t.lower() == key.lower()]
     hint = (
         f"did you mean '{alike[0]}'?"
         if alike
-        else f"pass converters={{'{spec.type}': YourLayer}} to say how it computes"
+        else f"pass converters={{'{key}': YourLayer}} to say how it computes"
     )
-    raise UnsupportedLayerError(f"{spec}: no layer type '{spec.type}' is registered; {hint}")
+    raise UnsupportedLayerError(f"{spec}: no layer type '{key}' is registered; {hint}")
 
 
 def count(shape: Sequence[int]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from bigdl_caffe.errors import CaffeError
@@ -15,12 +16,27 @@ from bigdl_caffe.graph.slice import ancestors, check_blobs, values_read
 
 @dataclass(frozen=True)
 class _Step:
-    """Run ``module`` on ``reads``; name its tops ``writes``; then forget ``frees``."""
+    """Run ``module`` on ``reads``; name its tops ``writes``; then forget ``frees``.
+
+    No gradient goes back to the ``cut`` ones of ``reads``.
+    """
 
     module: Callable[..., Tensor | tuple[Tensor, ...]]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     frees: tuple[str, ...]
+    cut: frozenset[int]
+
+    def run(self, values: dict[str, Tensor]) -> None:
+        """Put the tops into ``values``, and take out what is not needed any more."""
+        bottoms = [values[value] for value in self.reads]
+        for i in self.cut:
+            bottoms[i] = bottoms[i].detach()
+        made = self.module(*bottoms)
+        tops = (made,) if isinstance(made, Tensor) else made
+        values.update(zip(self.writes, tops, strict=True))
+        for value in self.frees:
+            del values[value]
 
 
 @dataclass(frozen=True)
@@ -87,12 +103,36 @@ class CaffeNet(nn.Module):
             )
         values = {value: feed[blob] for blob, value in plan.feeds.items()}
         for step in plan.steps:
-            made = step.module(*[values[v] for v in step.reads])
-            tops = (made,) if isinstance(made, Tensor) else made
-            values.update(zip(step.writes, tops, strict=True))
-            for value in step.frees:
-                del values[value]
+            step.run(values)
         return {blob: values[blob] for blob in wanted}
+
+    def loss(self, feed: Mapping[str, Tensor]) -> Tensor:
+        """Run what the net's losses need and return their weighted sum, as Net::Forward does.
+
+        Parameters
+        ----------
+        feed : mapping of str to Tensor
+            As for `forward`; labels too.
+
+        Returns
+        -------
+        Tensor
+            Scalar: the sum of every top that has a ``loss_weight``, times that weight.
+            ``backward()`` then leaves Caffe's gradients in the parameters.
+
+        Raises
+        ------
+        CaffeError
+            When the net has no losses: nets load with them in the TRAIN phase, or when
+            ``outputs`` names their tops.
+        """
+        if not self.net.losses:
+            raise CaffeError(
+                "this net has no losses: load it with phase='TRAIN', or name their tops in "
+                "outputs=[...]"
+            )
+        tops = self(feed, tuple(self.net.losses))
+        return torch.stack([tops[v].sum() * w for v, w in self.net.losses.items()]).sum()
 
     def layer_modules(self) -> list[nn.Module | None]:
         """Return the module of each of the net's layers, None where it is fed."""
@@ -117,7 +157,8 @@ class CaffeNet(nn.Module):
                 continue
             frees = tuple({v for v in (*layer.reads, *layer.writes) if v not in kept})
             kept.update(frees)
-            steps.append(_Step(module, layer.reads, layer.writes, frees))
+            cut = frozenset(i for i, on in enumerate(layer.param.propagate_down) if not on)
+            steps.append(_Step(module, layer.reads, layer.writes, frees, cut))
         return _Plan(feeds, tuple(reversed(steps)))
 
     def __getstate__(self) -> dict[str, object]:

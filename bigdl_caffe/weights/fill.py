@@ -11,7 +11,7 @@ import torch
 from bigdl_caffe.errors import CaffeError, NetError, WeightMismatchError
 from bigdl_caffe.format.source import BlobRef, WeightSource
 from bigdl_caffe.graph.ir import Net
-from bigdl_caffe.weights.fillers import fill
+from bigdl_caffe.layers.fillers import fill
 from bigdl_caffe.weights.match import LoadReport, match
 from bigdl_caffe.weights.slots import Slot, owned_shapes
 from bigdl_caffe.weights.table import WeightTable, allocate

@@ -11,6 +11,7 @@ from bigdl_caffe.errors import UnsupportedLayerError
 from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.layers.assemble import Assembled
 from bigdl_caffe.layers.registry import Layer, Role
+from bigdl_caffe.nn.gradient import GradientEnd
 from bigdl_caffe.nn.net import CaffeNet
 from bigdl_caffe.weights.slots import Slot
 from bigdl_caffe.weights.table import WeightTable
@@ -30,7 +31,7 @@ def build_module(assembled: Assembled, slots: Sequence[Slot], table: WeightTable
     for slot in slots:
         module = modules[slot.layer]
         if module is not None:
-            _install(module, slot, _tensor(slot, table, owners))
+            _install(module, slot, _tensor(slot, table, owners, net.definition.force_backward))
     return CaffeNet(net, modules).train(net.phase == "TRAIN")
 
 
@@ -48,16 +49,23 @@ class _Refusal(nn.Module):
 
 def _module(layer: Layer, net: Net) -> nn.Module:
     try:
-        return layer.module([net.shapes[value] for value in layer.spec.reads])
+        module = layer.module([net.shapes[value] for value in layer.spec.reads])
     except UnsupportedLayerError as error:
         return _Refusal(f"{layer.spec}: {error}")
+    blocked = layer.no_gradient_to()
+    if blocked:
+        module.register_forward_hook(GradientEnd(frozenset(blocked), str(layer.spec)))
+    return module
 
 
-def _tensor(slot: Slot, table: WeightTable, owners: dict[str, Tensor]) -> Tensor:
+def _tensor(
+    slot: Slot, table: WeightTable, owners: dict[str, Tensor], forced: bool
+) -> Tensor:
     """Return the tensor of ``slot``: the owner's own, or a view of it in a shape of its own."""
     if slot.key not in owners:
         blob = torch.from_numpy(table.blobs[slot.key])
-        owners[slot.key] = nn.Parameter(blob) if slot.spec.trainable else blob
+        learned = slot.lr_mult != 0 or forced
+        owners[slot.key] = nn.Parameter(blob, learned) if slot.spec.trainable else blob
     owner = owners[slot.key]
     return owner if owner.shape == slot.spec.shape else owner.view(slot.spec.shape)
 

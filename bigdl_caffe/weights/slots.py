@@ -7,7 +7,7 @@ shares the first one's blob.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bigdl_caffe.errors import NetError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
@@ -31,6 +31,9 @@ class Slot:
         Where the table has its numbers: "layer/index" of the layer that owns the blob.
     shared : bool
         Whether that is another layer.
+    lr_mult, decay_mult : float
+        What the solver multiplies its learning rate and weight decay by. A blob whose
+        ``lr_mult`` is 0 is frozen: no gradient is computed for it.
     """
 
     layer: int
@@ -38,6 +41,8 @@ class Slot:
     spec: BlobSpec
     key: str
     shared: bool = False
+    lr_mult: float = 1.0
+    decay_mult: float = 1.0
 
 
 def plan_slots(net: Net, layers: Sequence[Layer]) -> tuple[Slot, ...]:
@@ -55,7 +60,7 @@ def plan_slots(net: Net, layers: Sequence[Layer]) -> tuple[Slot, ...]:
             plan.add(i, j, spec, blob, f"{key}/{j}")
     if plan.problems:
         raise NetError(*plan.problems)
-    return tuple(plan.slots)
+    return plan.finish()
 
 
 class _Plan:
@@ -75,8 +80,7 @@ class _Plan:
         else:
             self._check_shape(param, owner, spec, blob)
             slot = Slot(i, j, blob, owner[0].key, shared=True)
-        if param.name:
-            self._check_multipliers(param, spec)
+        self._note_multipliers(param, spec, slot.key)
         self.slots.append(slot)
 
     def _check_shape(
@@ -92,17 +96,29 @@ class _Plan:
                 + ("" if permissive else ", or share_mode: PERMISSIVE for an equal count")
             )
 
-    def _check_multipliers(self, param: pb.ParamSpec, spec: LayerDef) -> None:
+    def _note_multipliers(self, param: pb.ParamSpec, spec: LayerDef, key: str) -> None:
         for what in ("lr_mult", "decay_mult"):
             if not param.HasField(what):
                 continue
             value = getattr(param, what)
-            first = self.multipliers.setdefault((param.name, what), value)
+            first = self.multipliers.setdefault((key, what), value)
             if value != first:
                 self.problems.append(
                     f"{spec} gives shared param '{param.name}' {what} {value}, "
                     f"but another layer gave it {first}: use one"
                 )
+
+    def finish(self) -> tuple[Slot, ...]:
+        """Return the slots with their multipliers: any layer that shares a blob may set them."""
+        rates = self.multipliers
+        return tuple(
+            replace(
+                slot,
+                lr_mult=rates.get((slot.key, "lr_mult"), 1.0),
+                decay_mult=rates.get((slot.key, "decay_mult"), 1.0),
+            )
+            for slot in self.slots
+        )
 
 
 def owned_shapes(slots: Sequence[Slot]) -> dict[str, Shape]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,14 +65,17 @@ class Case:
                 yield version
 
     def load(self, version: str = "") -> Model:
-        """Load the net as people do, every blob of it built."""
+        """Load the net as people do, with its losses and metrics."""
+        net = self.folder / f"net{version}.prototxt"
+        outputs = self.meta.get("outputs") or re.findall(r'top: "(.*)"', net.read_text())
         weights = self.folder / f"weights{version}.caffemodel"
         return Model.load_caffe_model(
-            self.folder / f"net{version}.prototxt",
+            net,
             weights if weights.exists() else None,
             phase=self.meta["phase"],
             stages=self.meta.get("stages") or (),
             level=self.meta.get("level") or 0,
+            outputs=outputs,
         )
 
 

@@ -11,7 +11,7 @@ import torch
 from bigdl_caffe import CaffeError, Model, NetError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.prototxt import parse
-from bigdl_caffe.weights.fillers import FILLERS, fill
+from bigdl_caffe.layers.fillers import FILLERS, fill
 
 
 def _filled(text: str, *shape: int) -> torch.Tensor:
