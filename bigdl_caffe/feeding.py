@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,12 @@ from bigdl_caffe.graph.slice import ancestors, values_read
 Array = np.ndarray[Any, Any]
 
 
-def check_feed(feed: Mapping[str, Array], net: Net, fetch: Sequence[str]) -> dict[str, Array]:
+def check_feed(
+    feed: Mapping[str, Array], net: Net, fetch: Sequence[str], optional: Collection[str] = ()
+) -> dict[str, Array]:
     """Return ``feed`` as contiguous float32, only what ``fetch`` needs.
+
+    Inputs that are ``optional`` may be left out: the net makes them up.
 
     Raises
     ------
@@ -31,7 +35,11 @@ def check_feed(feed: Mapping[str, Array], net: Net, fetch: Sequence[str]) -> dic
             "forward(array)"
         )
     read = values_read(ancestors(net.layers, fetch), fetch)
-    needed = [blob for blob, value in net.fed.items() if value in read]
+    needed = [
+        blob
+        for blob, value in net.fed.items()
+        if value in read and not (blob in optional and blob not in feed)
+    ]
     known = ", ".join(f"'{blob}' {shape}" for blob, shape in net.inputs.items())
     problems = [
         f"'{b}' is not an input of this net: feed {known}" for b in feed if b not in net.inputs

@@ -127,9 +127,9 @@ class Runner:
             For unknown blobs, or inputs that ``fetch`` needs and ``feed`` lacks.
         """
         wanted = self.check_fetch(fetch)
-        arrays = feeding.check_feed(feed, self.net, wanted)
-        self.shapes_at({blob: array.shape for blob, array in arrays.items()}, wanted)
         module = self._module  # made outside of inference mode: it may be trained later
+        arrays = feeding.check_feed(feed, self.net, wanted, module.generated)
+        self.shapes_at({blob: array.shape for blob, array in arrays.items()}, wanted)
         like = next(module.parameters(), torch.empty(0))
         tensors = {blob: torch.from_numpy(array).to(like) for blob, array in arrays.items()}
         with torch.inference_mode():

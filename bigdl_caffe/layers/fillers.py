@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.ir import Shape
 
 _LARGEST = torch.finfo(torch.float32).max
 Filler = Callable[[Tensor, pb.FillerParameter, torch.Generator], None]
@@ -115,3 +116,34 @@ FILLERS: dict[str, Filler] = {
     "msra": _msra,
     "bilinear": _bilinear,
 }
+
+
+class Filled(nn.Module):
+    """Makes blobs from fillers: constant ones once, others anew at each forward pass.
+
+    Parameters
+    ----------
+    shapes : sequence of Shape
+    fillers : sequence of FillerParameter
+        One a blob.
+    """
+
+    def __init__(self, shapes: Sequence[Shape], fillers: Sequence[pb.FillerParameter]) -> None:
+        super().__init__()
+        self.fillers = tuple(fillers)
+        for i, (shape, filler) in enumerate(zip(shapes, fillers, strict=True)):
+            blob = torch.empty(shape)
+            fill(blob, filler, torch.default_generator)
+            self.register_buffer(f"blob{i}", blob, persistent=False)
+
+    def forward(self) -> tuple[Tensor, ...]:
+        """Return the blobs, each in its own shape."""
+        return tuple(self._made(i, filler) for i, filler in enumerate(self.fillers))
+
+    def _made(self, i: int, filler: pb.FillerParameter) -> Tensor:
+        blob: Tensor = getattr(self, f"blob{i}")
+        if filler.type == "constant":
+            return blob
+        fresh = torch.empty(blob.shape)
+        fill(fresh, filler, torch.default_generator)
+        return fresh.to(blob)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.fillers import Filled
 from bigdl_caffe.layers.registry import Layer, Role, at_least, exactly, register
 
 Size = tuple[int, int]
@@ -38,7 +42,7 @@ class Input(Layer):
 
 @register("DummyData")
 class DummyData(Input):
-    """Tops of given shapes; fed like Input's, its fillers are not run (dummy_data_layer.cpp)."""
+    """Tops of given shapes, filled where the caller feeds none (dummy_data_layer.cpp)."""
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return dummy_data_param's shapes, in the newer or the 4-D form."""
@@ -48,6 +52,14 @@ class DummyData(Input):
         axes = (p.num, p.channels, p.height, p.width)
         sizes = [_one_each([(size,) for size in given], tops) for given in axes]
         return [tuple(size for (size,) in top) for top in zip(*sizes, strict=True)]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the module that fills the tops."""
+        given, tops = self.spec.param.dummy_data_param.data_filler, len(self.spec.tops)
+        if len(given) not in (0, 1, tops):
+            raise ShapeError(f"{len(given)} data_filler for {tops} tops: give none, one, or {tops}")
+        fillers = given if len(given) == tops else [*given, pb.FillerParameter()][:1] * tops
+        return Filled(self.top_shapes([]), fillers)
 
 
 class Source(Layer):

@@ -29,12 +29,15 @@ class _Step:
 
     def run(self, values: dict[str, Tensor]) -> None:
         """Put the tops into ``values``, and take out what is not needed any more."""
+        if not self.reads and all(value in values for value in self.writes):
+            return  # a layer that makes up its data, and the caller fed some instead
         bottoms = [values[value] for value in self.reads]
         for i in self.cut:
             bottoms[i] = bottoms[i].detach()
         made = self.module(*bottoms)
         tops = (made,) if isinstance(made, Tensor) else made
-        values.update(zip(self.writes, tops, strict=True))
+        for value, top in zip(self.writes, tops, strict=True):
+            values.setdefault(value, top)
         for value in self.frees:
             del values[value]
 
@@ -59,6 +62,12 @@ class CaffeNet(nn.Module):
         With values named.
     modules : sequence of (nn.Module or None)
         One for each layer; None for layers whose tops the caller feeds.
+
+    Attributes
+    ----------
+    generated : frozenset of str
+        Blobs that a layer makes from nothing, as DummyData does. Those that are inputs
+        may be fed, and need not.
     """
 
     def __init__(self, net: Net, modules: Sequence[nn.Module | None]) -> None:
@@ -68,6 +77,12 @@ class CaffeNet(nn.Module):
         for name, module in zip(self._names, modules, strict=True):
             if module is not None:
                 self.add_module(name, module)
+        self.generated = frozenset(
+            blob
+            for layer, module in zip(net.layers, modules, strict=True)
+            if module is not None and not layer.bottoms
+            for blob in layer.tops
+        )
         self._plans: dict[tuple[str, ...], _Plan] = {}
 
     def forward(
@@ -96,12 +111,12 @@ class CaffeNet(nn.Module):
         plan = self._plans.get(wanted)
         if plan is None:
             plan = self._plans[wanted] = self._plan(wanted)
-        missing = [blob for blob in plan.feeds if blob not in feed]
+        missing = [b for b in plan.feeds if b not in feed and b not in self.generated]
         if missing:
             raise CaffeError(
                 *(f"input '{b}' is not fed; fed are: {', '.join(feed)}" for b in missing)
             )
-        values = {value: feed[blob] for blob, value in plan.feeds.items()}
+        values = {value: feed[blob] for blob, value in plan.feeds.items() if blob in feed}
         for step in plan.steps:
             step.run(values)
         return {blob: values[blob] for blob in wanted}
@@ -178,5 +193,9 @@ def submodule_names(net: Net) -> list[str]:
     )
 
 
-RESERVED = frozenset(dir(CaffeNet)) | frozenset(dir(nn.Module())) | {"net", "_names", "_plans"}
+RESERVED = (
+    frozenset(dir(CaffeNet))
+    | frozenset(dir(nn.Module()))
+    | {"net", "generated", "_names", "_plans"}
+)
 """Names that torch or `CaffeNet` use for themselves, and a layer may have all the same."""

@@ -24,9 +24,7 @@ def build_module(assembled: Assembled, slots: Sequence[Slot], table: WeightTable
     table.
     """
     net = assembled.net
-    modules = [
-        None if layer.role is Role.INPUT else _module(layer, net) for layer in assembled.layers
-    ]
+    modules = [_module(layer, net) for layer in assembled.layers]
     owners: dict[str, Tensor] = {}
     for slot in slots:
         module = modules[slot.layer]
@@ -47,7 +45,10 @@ class _Refusal(nn.Module):
         raise UnsupportedLayerError(self.why)
 
 
-def _module(layer: Layer, net: Net) -> nn.Module:
+def _module(layer: Layer, net: Net) -> nn.Module | None:
+    """Return the layer's module; None for an input that only the caller can fill."""
+    if layer.role is Role.INPUT and type(layer).module is Layer.module:
+        return None
     try:
         module = layer.module([net.shapes[value] for value in layer.spec.reads])
     except UnsupportedLayerError as error:
@@ -58,9 +59,7 @@ def _module(layer: Layer, net: Net) -> nn.Module:
     return module
 
 
-def _tensor(
-    slot: Slot, table: WeightTable, owners: dict[str, Tensor], forced: bool
-) -> Tensor:
+def _tensor(slot: Slot, table: WeightTable, owners: dict[str, Tensor], forced: bool) -> Tensor:
     """Return the tensor of ``slot``: the owner's own, or a view of it in a shape of its own."""
     if slot.key not in owners:
         blob = torch.from_numpy(table.blobs[slot.key])
