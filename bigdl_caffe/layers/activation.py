@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import inf
 
 from torch import nn
@@ -163,6 +163,10 @@ class Threshold(Layer):
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         return modules.Threshold(self.spec.param.threshold_param.threshold)
+
+    def no_gradient_to(self) -> Collection[int]:
+        """Return the bottom: threshold_layer.hpp has no backward pass."""
+        return (0,)
 
 
 @register("Clip")

@@ -9,10 +9,11 @@ from typing import ClassVar
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.options import per_axis, refuse, same_shapes
 from bigdl_caffe.layers.registry import BlobSpec, Layer, at_least, count, register
-from bigdl_caffe.nn.convolution import Convolution as ConvolutionModule
+from bigdl_caffe.nn import convolution as modules
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,24 @@ class Geometry:
     def extent(self) -> tuple[int, ...]:
         """Reach of the dilated kernel."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    def counts(self, sizes: Sequence[int]) -> Shape:
+        """Return how many places the kernel stops at along each axis of a bottom of ``sizes``."""
+        axes = zip(sizes, self.extent, self.stride, self.pad, strict=True)
+        return tuple((size + 2 * p - e) // s + 1 for size, e, s, p in axes)
+
+
+def geometry(param: pb.ConvolutionParameter, axis: int, axes: int) -> Geometry:
+    """Return what ``param`` says of the ``axes`` spatial axes behind ``axis``."""
+    kernel = per_axis(param, "kernel_size", ("kernel_h", "kernel_w"), axes)
+    stride = per_axis(param, "stride", ("stride_h", "stride_w"), axes, 1)
+    pad = per_axis(param, "pad", ("pad_h", "pad_w"), axes, 0)
+    dilation = per_axis(param, "dilation", (), axes, 1)
+    if 0 in kernel + stride + dilation:
+        raise ShapeError(
+            f"kernel {kernel}, stride {stride}, dilation {dilation}: none of them can be 0"
+        )
+    return Geometry(axis, kernel, stride, pad, dilation)
 
 
 @register("Convolution", "DepthwiseConvolution")
@@ -57,22 +76,14 @@ class Convolution(Layer):
 
     def geometry(self, rank: int) -> Geometry:
         """Return kernel, stride, pad and dilation for bottoms of ``rank`` axes."""
-        param, axis = self.param, self.axis(self.param.axis, rank)
+        axis = self.axis(self.param.axis, rank)
         n = rank - axis - 1
         if n > 3:
             raise UnsupportedLayerError(
                 f"{n} spatial axes after axis {axis}: at most 3 are computed; "
                 f"reshape the bottom, or set axis"
             )
-        kernel = per_axis(param, "kernel_size", ("kernel_h", "kernel_w"), n)
-        stride = per_axis(param, "stride", ("stride_h", "stride_w"), n, 1)
-        pad = per_axis(param, "pad", ("pad_h", "pad_w"), n, 0)
-        dilation = per_axis(param, "dilation", (), n, 1)
-        if 0 in kernel + stride + dilation:
-            raise ShapeError(
-                f"kernel {kernel}, stride {stride}, dilation {dilation}: none of them can be 0"
-            )
-        return Geometry(axis, kernel, stride, pad, dilation)
+        return geometry(self.param, axis, n)
 
     def groups(self, channels: int) -> int:
         """Return the number of groups, which has to divide both channel counts."""
@@ -99,8 +110,7 @@ class Convolution(Layer):
 
     def spatial(self, g: Geometry, sizes: Sequence[int]) -> Shape:
         """Return the spatial sizes of the top."""
-        axes = zip(sizes, g.extent, g.stride, g.pad, strict=True)
-        return tuple((size + 2 * p - e) // s + 1 for size, e, s, p in axes)
+        return g.counts(sizes)
 
     def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
         """Return weight, and bias where bias_term says so."""
@@ -119,7 +129,7 @@ class Convolution(Layer):
         """Return the torch module."""
         g = self.geometry(len(bottoms[0]))
         groups = self.groups(bottoms[0][g.axis])
-        return ConvolutionModule(g.stride, g.pad, g.dilation, groups, g.axis, self.transposed)
+        return modules.Convolution(g.stride, g.pad, g.dilation, groups, g.axis, self.transposed)
 
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Return the weight's multiplications at every place the kernel stops."""
@@ -157,3 +167,32 @@ class Deconvolution(Convolution):
         """Return the spatial sizes of the top."""
         axes = zip(sizes, g.extent, g.stride, g.pad, strict=True)
         return tuple(s * (size - 1) + e - 2 * p for size, e, s, p in axes)
+
+
+@register("Im2col")
+class Im2col(Layer):
+    """The elements below each place of a kernel, as channels (im2col_layer.cpp).
+
+    ``force_nd_im2col`` chooses between two ways to the same numbers, and is not read.
+    """
+
+    in_place = False
+
+    def geometry(self, rank: int) -> Geometry:
+        """Return kernel, stride, pad and dilation for bottoms of ``rank`` axes."""
+        param = self.spec.param.convolution_param
+        axis = self.axis(param.axis, rank)
+        if axis == rank - 1:
+            raise ShapeError(f"axis {axis} is the bottom's last: give one with axes behind it")
+        return geometry(param, axis, rank - axis - 1)
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return (batch..., channels * kernel, spatial...)."""
+        g = self.geometry(len(bottoms[0]))
+        *batch, channels = bottoms[0][: g.axis + 1]
+        return [(*batch, channels * count(g.kernel), *g.counts(bottoms[0][g.axis + 1 :]))]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        g = self.geometry(len(bottoms[0]))
+        return modules.Im2col(g.kernel, g.stride, g.pad, g.dilation, g.axis)

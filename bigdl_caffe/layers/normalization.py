@@ -94,6 +94,33 @@ class BatchNorm(Layer):
         return count(bottoms[0])
 
 
+@register("MVN")
+class MVN(Layer):
+    """Mean 0 and variance 1 within each channel or row (mvn_layer.cpp).
+
+    The top has four axes, 1 for those that the bottom lacks.
+    """
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param = spec.param.mvn_param
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return the bottom's shape, with 1 for each axis that it has fewer than four."""
+        if len(bottoms[0]) > 4:
+            raise ShapeError(f"the bottom is {bottoms[0]}; MVN takes at most 4 axes: reshape it")
+        return [(*bottoms[0], *[1] * (4 - len(bottoms[0])))]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        p = self.param
+        return modules.MVN(p.across_channels, p.eps if p.normalize_variance else None)
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Return one multiplication for the square of an element and one to scale it."""
+        return 2 * count(bottoms[0]) * self.param.normalize_variance
+
+
 class Channelwise(Layer):
     """What Scale and Bias share: a factor or addend along some axes, learned or a bottom."""
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import nn
 
-from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
+from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
 from bigdl_caffe.layers.options import refuse
 from bigdl_caffe.layers.registry import Layer, between, count, register
-from bigdl_caffe.nn.pooling import AvePool, MaxPool, Pair, StochasticPool, Window
+from bigdl_caffe.nn.pooling import (
+    AvePool,
+    MaxPool,
+    Pair,
+    PyramidPool,
+    StochasticPool,
+    Window,
+    pyramid_window,
+)
 
 MAX, STOCHASTIC = pb.PoolingParameter.MAX, pb.PoolingParameter.STOCHASTIC
 
@@ -20,7 +29,8 @@ MAX, STOCHASTIC = pb.PoolingParameter.MAX, pb.PoolingParameter.STOCHASTIC
 class Pooling(Layer):
     """MAX, AVE and STOCHASTIC pooling (pooling_layer.cpp, and .cu for STOCHASTIC).
 
-    A second top of MAX holds each maximum's place. ``ceil_mode`` of Intel's and other
+    STOCHASTIC draws at random in the TRAIN phase, and gives the mean of what it would draw
+    in TEST. A second top of MAX holds each maximum's place. ``ceil_mode`` of Intel's and other
     forks is read like ``round_mode``, which wins where both are given.
     """
 
@@ -34,11 +44,6 @@ class Pooling(Layer):
         refuse(self.param, "torch_pooling")
         if len(spec.tops) > 1 and self.param.pool != MAX:
             raise ShapeError("only MAX pooling makes a second top (its mask): remove it")
-        if self.param.pool == STOCHASTIC and phase == "TRAIN":
-            raise UnsupportedLayerError(
-                "STOCHASTIC pooling draws its elements at random in the TRAIN phase, which is "
-                "not computed here: use the TEST phase"
-            )
         self.window = None if self._is_global() else self._window()
 
     def _is_global(self) -> bool:
@@ -108,5 +113,56 @@ class Pooling(Layer):
         if self.param.pool == MAX:
             return MaxPool(self.window, mask=len(self.spec.tops) > 1)
         if self.param.pool == STOCHASTIC:
-            return StochasticPool(self.window)
+            return StochasticPool(self.window, draw=self.phase == "TRAIN")
         return AvePool(self.window) if self.window else nn.AdaptiveAvgPool2d(1)
+
+
+PYRAMID_POOLS: dict[int, Callable[[Window], nn.Module]] = {
+    pb.SPPParameter.MAX: MaxPool,
+    pb.SPPParameter.AVE: AvePool,
+    pb.SPPParameter.STOCHASTIC: partial(StochasticPool, draw=True),
+}
+
+
+@register("SPP")
+class SPP(Layer):
+    """Pooling into 1, 4, 16... bins of ``pyramid_height`` levels, in a row (spp_layer.cpp).
+
+    STOCHASTIC draws at random in the TEST phase too, as Caffe gives the poolings inside no
+    phase.
+    """
+
+    in_place = False
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param = spec.param.spp_param
+        if not self.param.pyramid_height:
+            raise ShapeError("pyramid_height is 0 or missing: give the number of levels")
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return (n, bins of all levels), or (n, channels, 1, 1) where there is one level."""
+        if len(bottoms[0]) != 4:
+            raise ShapeError(
+                f"the bottom is {bottoms[0]}; SPP takes 4 axes (num, channels, height, width): "
+                f"reshape it"
+            )
+        num, channels, *size = bottoms[0]
+        bins = [count(self.window(i, size).counts(size)) for i in range(self.param.pyramid_height)]
+        return [(num, channels, 1, 1) if len(bins) == 1 else (num, channels * sum(bins))]
+
+    def window(self, level: int, size: Sequence[int]) -> Window:
+        """Return the windows of a level; they may need more padding than pooling takes."""
+        window = pyramid_window(level, size)
+        too_much = (1, 1) if self.param.pool == pb.SPPParameter.STOCHASTIC else window.kernel
+        if any(p >= k for p, k in zip(window.pad, too_much, strict=True)):
+            raise ShapeError(
+                f"level {level} of the pyramid cuts {tuple(size)} into {2**level} bins a side, "
+                f"each {window.kernel} with pad {window.pad}, which pooling does not take: give a "
+                f"smaller pyramid_height"
+            )
+        return window
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return PyramidPool(self.param.pyramid_height, PYRAMID_POOLS[self.param.pool])

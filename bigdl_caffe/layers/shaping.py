@@ -196,3 +196,26 @@ class Silence(Layer):
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         return modules.Silence()
+
+
+@register("HDF5Output")
+class HDF5Output(Silence):
+    """Data and label for an HDF5 file (hdf5_output_layer.cpp).
+
+    A forward pass computes them and writes nothing: `write_hdf5_output` writes their file.
+    """
+
+    bottoms = exactly(2)
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        if not spec.param.hdf5_output_param.file_name:
+            raise ShapeError("hdf5_output_param has no file_name: name the file to write")
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return no shape, for bottoms of as many rows and at most four axes."""
+        if any(len(shape) > 4 for shape in bottoms):
+            raise ShapeError(f"bottoms are {list(bottoms)}; the file takes at most 4 axes")
+        if len({(*shape, 1)[0] for shape in bottoms}) > 1:
+            raise ShapeError(f"bottoms are {list(bottoms)}: data and label need as many rows")
+        return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bigdl_caffe.nn.blobs import Weighted
@@ -66,3 +66,37 @@ class Convolution(Weighted):
         else:
             y = self.convolve(x, self.weight, self.bias)
         return y.reshape(*batch, *y.shape[1:])
+
+
+class Im2col(nn.Module):
+    """Lay out what a kernel covers at each of its places as channels (im2col.cpp).
+
+    Parameters
+    ----------
+    kernel, stride, padding, dilation : sequence of int
+        One value a spatial axis.
+    axis : int
+        Non-negative channel axis. All axes before it are the batch.
+    """
+
+    def __init__(
+        self,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        axis: int,
+    ) -> None:
+        super().__init__()
+        self.axis = axis
+        self.edges = tuple(p for pad in reversed(padding) for p in (pad, pad))
+        extent = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+        self.windows = tuple(zip(extent, stride, dilation, strict=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (batch..., channels * kernel, spatial...); padding is 0."""
+        x, n, first = F.pad(x, self.edges), len(self.windows), self.axis + 1
+        for i, (extent, stride, dilation) in enumerate(self.windows, first):
+            x = x.unfold(i, extent, stride)[..., ::dilation]
+        places, offsets = range(first, first + n), range(first + n, first + 2 * n)
+        return x.permute(*range(first), *offsets, *places).flatten(self.axis, self.axis + n)

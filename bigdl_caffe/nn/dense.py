@@ -1,4 +1,4 @@
-"""Fully connected modules."""
+"""Matrix products."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bigdl_caffe.nn.blobs import Weighted
+from bigdl_caffe.nn.indexing import checked_index
 
 
 class InnerProduct(Weighted):
@@ -27,3 +28,12 @@ class InnerProduct(Weighted):
         """Return (axes before ``axis``..., outputs)."""
         weight = self.weight.t() if self.transpose else self.weight
         return F.linear(x.flatten(self.axis), weight, self.bias)
+
+
+class Embed(Weighted):
+    """The weight's row that each number names, plus the bias (embed_layer.cpp)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (shape of ``x``..., outputs)."""
+        top = F.embedding(checked_index(x, self.weight.shape[0], "row of weights"), self.weight)
+        return top if self.bias is None else top + self.bias

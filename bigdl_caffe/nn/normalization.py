@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from bigdl_caffe.nn.blobs import Weighted
+from bigdl_caffe.nn.gradient import apply
 
 
 class LRNAcross(nn.Module):
@@ -102,6 +106,51 @@ class BatchNorm(nn.Module):
         self.factor.mul_(self.fraction).add_(1)
         self.mean.mul_(self.fraction).add_(mean)
         self.variance.mul_(self.fraction).add_(variance)
+
+
+class MVN(nn.Module):
+    """Take the mean away, and divide by the deviation (mvn_layer.cpp).
+
+    Parameters
+    ----------
+    across : bool
+        Over all of a row, and not over each of its channels.
+    eps : float or None
+        Added to the deviation; None does not divide.
+    """
+
+    def __init__(self, across: bool, eps: float | None) -> None:
+        super().__init__()
+        self.across, self.eps = across, eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (n, channels, height, width), of which the last ones may be missing."""
+        x = x.reshape(*x.shape, *[1] * (4 - x.dim()))
+        rows = x.flatten(1) if self.across else x.flatten(2)
+        centred = rows - rows.mean(-1, keepdim=True)
+        top: Tensor = centred if self.eps is None else apply(_Divide, centred, self.eps)
+        return top.reshape(x.shape)
+
+
+class _Divide(torch.autograd.Function):
+    """Divide rows of mean 0 by ``deviation + eps``.
+
+    Caffe's gradient has ``deviation + eps`` also where the chain rule has the deviation
+    alone, which may be 0.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, centred: Tensor, eps: float) -> Tensor:
+        divisor = centred.square().mean(-1, keepdim=True).sqrt() + eps
+        top = centred / divisor
+        ctx.save_for_backward(top, divisor)
+        return top
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, diff: Tensor) -> tuple[Tensor, None]:
+        top, divisor = ctx.saved_tensors
+        return (diff - top * (top * diff).mean(-1, keepdim=True)) / divisor, None
 
 
 def spread(blob: Tensor, x: Tensor, axis: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -163,25 +163,77 @@ class AvePool(nn.Module):
 
 
 class StochasticPool(nn.Module):
-    """Mean of each window weighted by its own elements, as StoPoolForwardTest of pooling_layer.cu.
+    """An element of each window by chance, or what comes of it on average (pooling_layer.cu).
+
+    The chance of an element is its share of the window's sum. Elements are taken to be 0
+    or more, as behind a ReLU.
 
     Parameters
     ----------
     window : Window or None
-        None pools the whole of each channel.
+        Without padding; None pools the whole of each channel.
+    draw : bool
+        Whether to draw (StoPoolForwardTrain), or to give the mean weighted by the chances
+        (StoPoolForwardTest).
     """
 
-    def __init__(self, window: Window | None) -> None:
+    def __init__(self, window: Window | None, draw: bool) -> None:
         super().__init__()
-        self.window = window
+        self.window, self.draw = window, draw
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool (n, c, height, width); a window whose sum is not positive gives 0."""
+        """Pool (n, c, height, width); a window whose sum is 0 gives 0."""
         w = self.window or Window(tuple(x.shape[2:]))  # type: ignore[arg-type]  # 4-D by top_shapes
+        return _drawn(x, w) if self.draw else self._mean(x, w)
+
+    @staticmethod
+    def _mean(x: Tensor, w: Window) -> Tensor:
         sums = _sums(x, w)
         some = sums > 0
         return torch.where(some, _sums(x.square(), w) / torch.where(some, sums, 1), 0)
 
 
+def _drawn(x: Tensor, w: Window) -> Tensor:
+    """Return the element of each window at which the running sum reaches a random share of it."""
+    windows = w.frame(x, 0).unfold(2, w.kernel[0], w.stride[0]).unfold(3, w.kernel[1], w.stride[1])
+    windows = windows.flatten(-2)
+    sums = windows.detach().cumsum(-1)
+    share = 1 - torch.rand_like(sums[..., -1:])  # in (0, 1]: an element of 0 is never drawn
+    place = (sums >= share * sums[..., -1:]).to(torch.uint8).argmax(-1, keepdim=True)
+    return windows.gather(-1, place)[..., 0]
+
+
 def _sums(x: Tensor, w: Window) -> Tensor:
     return F.avg_pool2d(w.frame(x, 0), w.kernel, w.stride, divisor_override=1)
+
+
+def pyramid_window(level: int, size: Sequence[int]) -> Window:
+    """Return the windows that cut (height, width) into ``2 ** level`` bins a side.
+
+    As GetPoolingParam of spp_layer.cpp: what the bins are larger than the bottom is padded.
+    """
+    bins = 2**level
+    height, width = (-(-n // bins) for n in size)
+    pad = (height * bins - size[0] + 1) // 2, (width * bins - size[1] + 1) // 2
+    return Window((height, width), (height, width), pad)
+
+
+class PyramidPool(nn.Module):
+    """Pool into 1, 4, 16... bins a channel, one after the other (spp_layer.cpp).
+
+    Parameters
+    ----------
+    levels : int
+        How many such numbers of bins.
+    pool : callable
+        Makes the module that pools with some windows.
+    """
+
+    def __init__(self, levels: int, pool: Callable[[Window], nn.Module]) -> None:
+        super().__init__()
+        self.levels, self.pool = levels, pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, numbers), or (n, c, 1, 1) where there is but one level."""
+        tops = [self.pool(pyramid_window(i, x.shape[2:]))(x) for i in range(self.levels)]
+        return tops[0] if self.levels == 1 else torch.cat([top.flatten(1) for top in tops], 1)
