@@ -191,18 +191,13 @@ class Model(Runner):
 
     def summary(self) -> str:
         """Return a table of the layers with shapes, parameters and multiply-accumulates."""
-        shapes, owned = self.net.shapes, set[str]()
+        owned = set[str]()
         params = [0] * len(self.net.layers)
         for slot in self._slots:
             if slot.key not in owned:
                 owned.add(slot.key)
                 params[slot.layer] += count(slot.spec.shape)
-        costs = [
-            Cost(n, layer.macs([shapes[v] for v in spec.reads], [shapes[v] for v in spec.writes]))
-            if spec.reads
-            else Cost(n, 0)
-            for n, spec, layer in zip(params, self.net.layers, self._assembled.layers, strict=True)
-        ]
+        costs = [Cost(n, macs) for n, macs in zip(params, self._assembled.macs(), strict=True)]
         return summarise(self.net, costs)
 
     def __repr__(self) -> str:

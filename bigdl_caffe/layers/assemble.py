@@ -33,6 +33,16 @@ class Assembled:
     net: Net
     layers: tuple[Layer, ...]
 
+    def macs(self) -> list[int]:
+        """Return each layer's multiply-accumulates of a forward pass at the net's shapes."""
+        shapes = self.net.shapes
+        return [
+            layer.macs([shapes[v] for v in spec.reads], [shapes[v] for v in spec.writes])
+            if spec.reads
+            else 0
+            for spec, layer in zip(self.net.layers, self.layers, strict=True)
+        ]
+
 
 def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> Assembled:
     """Return the net that ``options`` choose from a V2 ``definition``, with its shapes.
