@@ -74,7 +74,7 @@ class Hdf5Weights:
     """
 
     def __init__(self, path: paths.PathLike) -> None:
-        h5py = _h5py(path)
+        h5py = import_h5py(path)
         self.file = str(path)
         with ExitStack() as stack:
             local = stack.enter_context(paths.local_copy(path))
@@ -104,12 +104,13 @@ class Hdf5Weights:
         self.close()
 
 
-def _h5py(path: paths.PathLike) -> Any:
+def import_h5py(path: paths.PathLike) -> Any:
+    """Return the h5py package, or raise `CaffeError` that ``path`` needs it."""
     try:
         import h5py
     except ImportError:
         raise CaffeError(
-            f"reading {path}, an HDF5 file, needs h5py: pip install bigdl-caffe[hdf5]"
+            f"{path} is an HDF5 file, which needs h5py: pip install bigdl-caffe[hdf5]"
         ) from None
     return h5py
 

@@ -1,0 +1,1 @@
+"""Data layers as sources of batches, and the files they read and write."""
