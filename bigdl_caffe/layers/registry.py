@@ -125,6 +125,8 @@ class Layer:
     DetectionOutput. ``top_shapes`` then gives what Caffe shows before the first forward pass."""
     fork: ClassVar[str] = ""
     """The Caffe fork that this type comes from, as "weiliu89/caffe (ssd)"; "" is BVLC Caffe."""
+    options: ClassVar[tuple[str, ...] | None] = None
+    """The fields of LayerParameter that it reads; None for the one called after the type."""
     without_golden: ClassVar[str] = ""
     """Why tests/golden has no case of this type, and what it is held against instead."""
 
