@@ -1,4 +1,4 @@
-"""Files that are one blob: means."""
+"""Files that are one blob: means, and the matrix of InfogainLoss."""
 
 from __future__ import annotations
 
@@ -36,6 +36,17 @@ def read_mean(path: paths.PathLike) -> NDArray[np.float32]:
     return mean
 
 
+def read_blob(path: paths.PathLike) -> NDArray[np.float32]:
+    """Read the BlobProto in the binary file at ``path``, in its own shape.
+
+    Raises
+    ------
+    CaffeFormatError
+        For a file that is none.
+    """
+    return _binaryproto(paths.read_bytes(path), str(path))
+
+
 def _npy(raw: bytes, file: str) -> NDArray[np.float32]:
     try:
         array = np.load(BytesIO(raw), allow_pickle=False)
@@ -47,7 +58,7 @@ def _npy(raw: bytes, file: str) -> NDArray[np.float32]:
 def _binaryproto(raw: bytes, file: str) -> NDArray[np.float32]:
     blob = index_blob(raw, file)
     if not blob.shape:
-        raise CaffeFormatError("this is no mean.binaryproto: it has no shape", file)
+        raise CaffeFormatError("this is no binaryproto of a blob: it has no shape", file)
     out = np.empty(blob.count, np.float32)
     blob.copy_to(out)
     return out.reshape(blob.shape)

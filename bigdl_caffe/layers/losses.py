@@ -1,15 +1,17 @@
-"""Losses and metrics: recognised, so that scoring leaves them out."""
+"""Losses, and what they share with metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.registry import Layer, Role, between, exactly, register
+from bigdl_caffe.layers.options import refuse
+from bigdl_caffe.layers.registry import Layer, Role, count, exactly, register
+from bigdl_caffe.nn import losses as modules
 
 
 def normalization(param: pb.LossParameter, default: str = "VALID") -> str:
@@ -29,96 +31,186 @@ def normalization(param: pb.LossParameter, default: str = "VALID") -> str:
     return default
 
 
+def bvlc_mode(param: pb.LossParameter, default: str = "VALID") -> str:
+    """Return `normalization` of BVLC's losses, which have fewer options than some forks'."""
+    refuse(param, "label_smoothing")
+    mode = normalization(param, default)
+    if mode == "PRE_FIXED":
+        raise UnsupportedLayerError(
+            "normalization: PRE_FIXED is an option of forks' other losses: give VALID, FULL, "
+            "BATCH_SIZE or NONE"
+        )
+    return mode
+
+
+def ignored_label(param: pb.LossParameter | pb.AccuracyParameter) -> int | None:
+    """Return ``ignore_label``, None where it is not given."""
+    return int(param.ignore_label) if param.HasField("ignore_label") else None
+
+
+def same_rows(bottoms: Sequence[Shape]) -> None:
+    """Raise `ShapeError` unless the first two bottoms have as many rows (loss_layer.cpp)."""
+    if not (bottoms[0] and bottoms[1] and bottoms[0][0] == bottoms[1][0]):
+        raise ShapeError(
+            f"bottoms 0 and 1 are {bottoms[0]} and {bottoms[1]}: their first axes have to be equal"
+        )
+
+
+def one_label_each(x: Shape, labels: Shape, axis: int) -> None:
+    """Raise `ShapeError` unless there is a label for each place of ``x`` beside ``axis``."""
+    places = count(x[:axis]) * count(x[axis + 1 :])
+    if count(labels) != places:
+        raise ShapeError(
+            f"the bottom {x} has its classes on axis {axis} and takes {places} labels; bottom 1 "
+            f"is {labels}, which has {count(labels)}: reshape the one, or change axis"
+        )
+
+
+def one_label_a_row(bottoms: Sequence[Shape]) -> None:
+    """Raise `ShapeError` unless the second bottom holds a label for each row of the first."""
+    if count(bottoms[1]) != bottoms[0][0]:
+        raise ShapeError(
+            f"the labels are {bottoms[1]} for {bottoms[0][0]} rows: give one label a row"
+        )
+
+
+def same_counts(bottoms: Sequence[Shape]) -> None:
+    """Raise `ShapeError` unless both bottoms have as many elements."""
+    if count(bottoms[0]) != count(bottoms[1]):
+        raise ShapeError(
+            f"bottoms 0 and 1 are {bottoms[0]} and {bottoms[1]}: give both as many elements"
+        )
+
+
 class Loss(Layer):
     """What all losses share: a scalar top, and one loss_weight a top (loss_layer.cpp)."""
 
     role = Role.LOSS
     bottoms = exactly(2)
-    tops = between(0, 1)  # Caffe adds the top where it is left out
+    tops = exactly(1)
     in_place = False
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         weights = len(spec.param.loss_weight) or 1  # Caffe adds a weight of 1 where none is given
-        if self.role is Role.LOSS and spec.tops and weights != len(spec.tops):
+        if self.role is Role.LOSS and weights != len(spec.tops):
             raise ShapeError(
                 f"{weights} loss_weight for {len(spec.tops)} tops: give one a top, 0 where it is "
                 f"no loss"
             )
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return scalars."""
+        """Return scalars, once the first two bottoms have as many rows."""
+        same_rows(bottoms)
         return [()] * len(self.spec.tops)
 
-    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
-        """Refuse: losses and metrics are not computed yet."""
-        raise UnsupportedLayerError(
-            f"{self.spec.type} is recognised but not computed: ask for blobs before it, or pass "
-            f"converters={{'{self.spec.type}': YourLayer}}"
-        )
+    def no_gradient_to(self) -> Collection[int]:
+        """Return the labels."""
+        return self.label_bottoms
 
 
-@register("SoftmaxWithLoss")
-class SoftmaxWithLoss(Loss):
-    """Log loss of a softmax; a second top holds the softmax (softmax_loss_layer.cpp)."""
+class Metric(Loss):
+    """What metrics share: they are not minimised, need no loss_weight, and have no gradient."""
 
-    tops = between(0, 2)
+    role = Role.METRIC
 
-    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return a scalar, and the first bottom's shape for the second top."""
-        return [(), bottoms[0]][: len(self.spec.tops)]
-
-
-@register("InfogainLoss")
-class InfogainLoss(SoftmaxWithLoss):
-    """Softmax loss weighted by an infogain matrix (infogain_loss_layer.cpp)."""
-
-    bottoms = between(2, 3)
-    label_bottoms = frozenset({1, 2})
+    def no_gradient_to(self) -> Collection[int]:
+        """Return all bottoms."""
+        return range(len(self.spec.bottoms))
 
 
 @register("EuclideanLoss")
 class EuclideanLoss(Loss):
     """Half the mean of squared distances (euclidean_loss_layer.cpp)."""
 
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, once both bottoms have as many elements a row."""
+        same_rows(bottoms)
+        same_counts(bottoms)
+        return [()]
+
+    def no_gradient_to(self) -> Collection[int]:
+        """Return nothing: both bottoms get a gradient."""
+        return ()
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return modules.EuclideanLoss()
+
 
 @register("HingeLoss")
 class HingeLoss(Loss):
-    """One-against-all hinge loss (hinge_loss_layer.cpp)."""
+    """One-against-all hinge loss, norm L1 or L2 (hinge_loss_layer.cpp)."""
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, once there is a label a row."""
+        same_rows(bottoms)
+        one_label_a_row(bottoms)
+        return [()]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return modules.HingeLoss(self.spec.param.hinge_loss_param.norm == pb.HingeLossParameter.L2)
 
 
 @register("MultinomialLogisticLoss")
 class MultinomialLogisticLoss(Loss):
     """Log loss of given probabilities (multinomial_logistic_loss_layer.cpp)."""
 
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, once there is a label a row."""
+        same_rows(bottoms)
+        one_label_a_row(bottoms)
+        return [()]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return modules.MultinomialLogisticLoss()
+
 
 @register("SigmoidCrossEntropyLoss")
 class SigmoidCrossEntropyLoss(Loss):
     """Cross entropy of a sigmoid (sigmoid_cross_entropy_loss_layer.cpp)."""
 
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        param = spec.param.loss_param
+        self.mode, self.ignore = bvlc_mode(param, "BATCH_SIZE"), ignored_label(param)
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, once there is a target for each element."""
+        same_rows(bottoms)
+        same_counts(bottoms)
+        return [()]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        return modules.SigmoidCrossEntropyLoss(self.mode, self.ignore)
+
 
 @register("ContrastiveLoss")
 class ContrastiveLoss(Loss):
-    """Loss of alike and unlike pairs (contrastive_loss_layer.cpp)."""
+    """Loss of alike and unlike pairs (contrastive_loss_layer.cpp).
+
+    ``legacy_version`` has the gradient of the CPU code; the GPU's leaves the difference out.
+    """
 
     bottoms = exactly(3)
     label_bottoms = frozenset({2})
 
-
-class Metric(Loss):
-    """What metrics share: they are not minimised, and need no loss_weight."""
-
-    role = Role.METRIC
-    tops = exactly(1)
-
-
-@register("Accuracy")
-class Accuracy(Metric):
-    """Share of right answers; a second top holds it class by class (accuracy_layer.cpp)."""
-
-    tops = between(1, 2)
-
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return a scalar, and (classes) for the second top."""
-        axis = self.axis(self.spec.param.accuracy_param.axis, len(bottoms[0]))
-        return [(), (bottoms[0][axis],)][: len(self.spec.tops)]
+        """Return a scalar, once there are two vectors and a label a row."""
+        same_rows(bottoms)
+        same_counts(bottoms[:2])
+        one_label_a_row((bottoms[0], bottoms[2]))
+        if max(bottoms[0][2:] + bottoms[1][2:], default=1) > 1:
+            raise ShapeError(
+                f"bottoms 0 and 1 are {bottoms[0]} and {bottoms[1]}; ContrastiveLoss takes "
+                f"(num, channels): put a Flatten before it"
+            )
+        return [()]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        param = self.spec.param.contrastive_loss_param
+        return modules.ContrastiveLoss(param.margin, param.legacy_version)

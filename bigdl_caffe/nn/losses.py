@@ -5,7 +5,16 @@ Each returns its loss unweighted: loss_weight is the gradient that arrives from 
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bigdl_caffe.nn.labels import class_labels
+
+LOG_THRESHOLD = 1e-20
+"""kLOG_THRESHOLD of loss_layer.hpp: the least probability that a logarithm is taken of."""
 
 
 def normalizer(
@@ -30,3 +39,130 @@ def normalizer(
     full = outer * inner
     sizes = {"FULL": full, "VALID": full, "BATCH_SIZE": outer, "NONE": 1, "PRE_FIXED": fixed}
     return max(1.0, float(sizes[mode]))
+
+
+class _Floor(torch.autograd.Function):
+    """``x``, at least ``least``; its gradient is ``x``'s own also where it was raised."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, least: float) -> Tensor:
+        return x.clamp(min=least)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
+
+
+def floored(x: Tensor, least: float) -> Tensor:
+    """Return ``x``, at least ``least``, with the gradient of ``x`` everywhere.
+
+    So do Caffe's losses with their logarithms: only the loss knows the floor.
+    """
+    raised: Tensor = _Floor.apply(x, least)  # type: ignore[no-untyped-call]  # torch does not type it
+    return raised
+
+
+class EuclideanLoss(nn.Module):
+    """Half the squared distance a row (euclidean_loss_layer.cpp)."""
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return the scalar loss of (N, ...) and a target of as many elements a row."""
+        return (x - target.reshape(x.shape)).square().sum() / (2 * len(x))
+
+
+class HingeLoss(nn.Module):
+    """One-against-all hinge loss (hinge_loss_layer.cpp).
+
+    Parameters
+    ----------
+    squared : bool
+        Whether to sum the squares of the margins: norm L2.
+    """
+
+    def __init__(self, squared: bool) -> None:
+        super().__init__()
+        self.squared = squared
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        """Return the scalar loss of (N, ...) with a label a row."""
+        flat = x.flatten(1)
+        labels = class_labels(label, flat.shape[1]).reshape(-1, 1)
+        margins = (flat * torch.ones_like(flat).scatter(1, labels, -1) + 1).relu()
+        return (margins.square() if self.squared else margins).sum() / len(x)
+
+
+class MultinomialLogisticLoss(nn.Module):
+    """Log loss of given probabilities (multinomial_logistic_loss_layer.cpp)."""
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        """Return the scalar loss of (N, ...) with a label a row."""
+        flat = x.flatten(1)
+        labels = class_labels(label, flat.shape[1]).reshape(-1, 1)
+        return -floored(flat.gather(1, labels), LOG_THRESHOLD).log().sum() / len(x)
+
+
+class SigmoidCrossEntropyLoss(nn.Module):
+    """Cross entropy of a sigmoid (sigmoid_cross_entropy_loss_layer.cpp).
+
+    Parameters
+    ----------
+    mode : str
+        What to divide by: see `normalizer`.
+    ignore : int or None
+        Target that counts nowhere; targets are cut to whole numbers for this only.
+    """
+
+    def __init__(self, mode: str, ignore: int | None) -> None:
+        super().__init__()
+        self.mode, self.ignore = mode, ignore
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return the scalar loss of (N, ...) and as many targets from 0 to 1."""
+        target = target.detach().reshape(x.shape)
+        ignored = (
+            torch.zeros_like(x).bool() if self.ignore is None else target.long() == self.ignore
+        )
+        counted = ~ignored
+        loss = F.binary_cross_entropy_with_logits(x, target, counted.to(x), reduction="sum")
+        return loss / normalizer(self.mode, len(x), x.shape[1:].numel(), counted.sum())
+
+
+class _Distance(torch.autograd.Function):
+    """Square root whose slope Caffe keeps finite: the root is taken 1e-4 larger there."""
+
+    @staticmethod
+    def forward(ctx: Any, square: Tensor) -> Tensor:
+        root = square.sqrt()
+        ctx.save_for_backward(root)
+        return root
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        root: Tensor = ctx.saved_tensors[0]
+        return gradient / (2 * (root + 1e-4))
+
+
+class ContrastiveLoss(nn.Module):
+    """Loss of alike and unlike pairs, with the CPU's gradients (contrastive_loss_layer.cpp).
+
+    Parameters
+    ----------
+    margin : float
+        How far apart unlike pairs should be.
+    legacy : bool
+        Whether ``margin`` is held against the squared distance, as before 2015.
+    """
+
+    def __init__(self, margin: float, legacy: bool) -> None:
+        super().__init__()
+        self.margin, self.legacy = margin, legacy
+
+    def forward(self, a: Tensor, b: Tensor, alike: Tensor) -> Tensor:
+        """Return the scalar loss of two times (N, channels); ``alike`` is not 0 for like pairs."""
+        square = (a - b.reshape(a.shape)).flatten(1).square().sum(1)
+        if self.legacy:
+            unlike = (self.margin - square).relu()
+        else:
+            root: Tensor = _Distance.apply(square)  # type: ignore[no-untyped-call]  # torch does not type it
+            unlike = (self.margin - root).relu().square()
+        return torch.where(alike.flatten().long() != 0, square, unlike).sum() / (2 * len(a))

@@ -1,0 +1,132 @@
+"""Losses of a softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from bigdl_caffe.errors import CaffeError, ShapeError
+from bigdl_caffe.format.blob import read_blob
+from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.losses import Loss, bvlc_mode, ignored_label, one_label_each, same_rows
+from bigdl_caffe.layers.registry import between, count, register
+from bigdl_caffe.nn import softmax_losses as modules
+
+
+class SoftmaxLoss(Loss):
+    """What losses of a softmax share: labels along an axis, and a second top with the softmax."""
+
+    tops = between(1, 2)
+    start: int
+    """The axis of the classes, as the prototxt gives it."""
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.mode = bvlc_mode(spec.param.loss_param)
+        self.ignore = ignored_label(spec.param.loss_param)
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, and the first bottom's shape for the second top."""
+        same_rows(bottoms)
+        one_label_each(bottoms[0], bottoms[1], self.class_axis(bottoms))
+        return [(), bottoms[0]][: len(self.spec.tops)]
+
+    def class_axis(self, bottoms: Sequence[Shape]) -> int:
+        """Return the non-negative axis of the classes."""
+        return self.axis(self.start, len(bottoms[0]))
+
+    def classes(self, bottoms: Sequence[Shape]) -> int:
+        """Return how many classes there are."""
+        return bottoms[0][self.class_axis(bottoms)]
+
+    def settings(self, bottoms: Sequence[Shape]) -> dict[str, Any]:
+        """Return what the modules of all softmax losses take."""
+        axis, prob = self.class_axis(bottoms), len(self.spec.tops) > 1
+        return {"axis": axis, "mode": self.mode, "ignore": self.ignore, "prob": prob}
+
+
+@register("SoftmaxWithLoss")
+class SoftmaxWithLoss(SoftmaxLoss):
+    """Log loss of a softmax; a second top holds the softmax (softmax_loss_layer.cpp).
+
+    With ``weight_by_label_freqs`` of SegNet's and ENet's forks each label counts for its
+    ``class_weighting``, or where none is given for one over how many such labels there are.
+    """
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.start = spec.param.softmax_param.axis
+        fork = spec.unknown.get("loss_param", {})
+        self.weighs = bool(fork.get("weight_by_label_freqs"))
+        given = fork.get("class_weighting", [])
+        self.weights = given if isinstance(given, list) else [given]
+        if not all(isinstance(weight, int | float) for weight in self.weights):
+            raise ShapeError(f"class_weighting {self.weights} is not all numbers: mend it")
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, and the first bottom's shape for the second top."""
+        tops, classes = super().top_shapes(bottoms), self.classes(bottoms)
+        if self.weighs and len(self.weights) not in (0, classes):
+            raise ShapeError(
+                f"{len(self.weights)} class_weighting for {classes} classes: give one a class"
+            )
+        return tops
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        weights = self.weights if self.weighs and self.weights else None
+        return modules.SoftmaxWithLoss(
+            **self.settings(bottoms), weights=weights, by_frequency=self.weighs and weights is None
+        )
+
+
+@register("InfogainLoss")
+class InfogainLoss(SoftmaxLoss):
+    """Softmax loss weighted by an infogain matrix (infogain_loss_layer.cpp).
+
+    The matrix is a third bottom, or the blob in the file ``source``, looked for from the
+    working directory. A second top holds the softmax.
+    """
+
+    bottoms = between(2, 3)
+    label_bottoms = frozenset({1, 2})
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param = spec.param.infogain_loss_param
+        self.start = self.param.axis
+        if spec.param.loss_param.HasField("normalize"):
+            raise ShapeError("InfogainLoss takes no normalize: give normalization: VALID instead")
+        if len(spec.bottoms) < 3 and not self.param.HasField("source"):
+            raise ShapeError("it has no matrix: give infogain_loss_param.source, or a third bottom")
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar, and the first bottom's shape for the second top."""
+        tops = super().top_shapes(bottoms)
+        if len(bottoms) > 2:
+            self._check(bottoms[2], bottoms)
+        return tops
+
+    def _check(self, matrix: Shape, bottoms: Sequence[Shape]) -> None:
+        classes = self.classes(bottoms)
+        if count(matrix) != classes**2:
+            raise ShapeError(
+                f"the infogain matrix is {matrix} for {classes} classes: give {classes} x {classes}"
+            )
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        matrix = self._matrix(bottoms) if len(bottoms) < 3 else None
+        return modules.InfogainLoss(**self.settings(bottoms), matrix=matrix)
+
+    def _matrix(self, bottoms: Sequence[Shape]) -> torch.Tensor:
+        """Read ``source``: here and not sooner, so that shapes need no file."""
+        try:
+            matrix = read_blob(self.param.source)
+            self._check(matrix.shape, bottoms)
+        except CaffeError as error:
+            raise CaffeError(f"{self.spec}: infogain_loss_param.source: {error}") from None
+        return torch.from_numpy(matrix)
