@@ -1,0 +1,61 @@
+"""Options of forks whose parameter messages the schema lacks, read from ``spec.unknown``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.ir import LayerDef
+
+
+def fork_options(spec: LayerDef, message: str, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a fork's parameter message.
+
+    Parameters
+    ----------
+    spec : LayerDef
+        The layer.
+    message : str
+        The message's name in the prototxt, such as "reverse_param".
+    defaults : dict
+        Every field that is computed, with its default. The default's type is the field's:
+        bool, int, float, str, list (a repeated field) or FillerParameter.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        For a field that is not among ``defaults``.
+    ShapeError
+        For a value of another type.
+    """
+    given = spec.unknown.get(message, {})
+    if not isinstance(given, dict):
+        raise ShapeError(f"{message} is {given!r}: give it once, as {message} {{ ... }}")
+    strange = given.keys() - defaults.keys()
+    if strange:
+        raise UnsupportedLayerError(
+            f"{message} has {sorted(strange)}, an option of another fork that is not computed "
+            f"here; computed are {list(defaults)}"
+        )
+    read = {name: _read(f"{message}.{name}", x, defaults[name]) for name, x in given.items()}
+    return {**defaults, **read}
+
+
+def _read(name: str, value: Any, default: Any) -> Any:
+    kind = type(default)
+    try:
+        if kind is list:
+            return value if isinstance(value, list) else [value]
+        if kind is pb.FillerParameter:
+            return pb.FillerParameter(**value)
+        takes = _TAKES.get(kind, kind)
+        if isinstance(value, takes) and not (isinstance(value, bool) and kind is not bool):
+            return kind(value)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"{name} is {value!r}, which is no {kind.__name__}: {error}") from None
+    raise ShapeError(f"{name} is {value!r}: give a value of type {kind.__name__}")
+
+
+_TAKES = {float: (int, float), bool: (bool, int)}
+"""What a field of a type is written as; any other is written as its own type."""
