@@ -1,0 +1,182 @@
+"""From a network's locations and confidences to detections, as SSD's last layer makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bigdl_caffe.nn.boxes import CODES, suppress
+from bigdl_caffe.nn.sorting import leading
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which boxes DetectionOutput keeps.
+
+    Attributes
+    ----------
+    classes : int
+        Number of classes, the background included.
+    background : int
+        Class that is no detection; -1 or any number beyond the classes for none.
+    confidence : float
+        Score that a detection has to exceed.
+    overlap, eta : float
+        Of `bigdl_caffe.nn.boxes.suppress`.
+    per_class, per_image : int
+        Candidates a class of an image, and detections an image, at most; -1 for all.
+    """
+
+    classes: int
+    background: int
+    confidence: float
+    overlap: float
+    eta: float = 1.0
+    per_class: int = -1
+    per_image: int = -1
+
+
+class DetectionOutput(nn.Module):
+    """Decoded boxes after a threshold and non-maximum suppression (detection_output_layer.cpp).
+
+    Nothing is decoded but the boxes that reach suppression.
+
+    Parameters
+    ----------
+    selection : Selection
+        Which boxes to keep.
+    code : str
+        Name of the `bigdl_caffe.nn.boxes.CODES`.
+    shared : bool
+        Whether all classes share one box a prior.
+    scaled : bool
+        Whether to multiply the offsets by the priors' variances.
+    """
+
+    def __init__(self, selection: Selection, code: str, shared: bool, scaled: bool) -> None:
+        super().__init__()
+        self.selection, self.code = selection, code
+        self.shared, self.scaled = shared, scaled
+
+    @torch.no_grad()
+    def forward(self, loc: Tensor, conf: Tensor, prior: Tensor, *_: Tensor) -> Tensor:
+        """Return (1, 1, detections, 7): image, class, score, xmin, ymin, xmax, ymax.
+
+        Rows go by image, class and falling score. Without any detection there is one row
+        ``[i, -1, -1, -1, -1, -1, -1]`` an image.
+
+        Parameters
+        ----------
+        loc : Tensor
+            (n, priors * 4), or (n, priors * classes * 4) where they are not shared.
+        conf : Tensor
+            (n, priors * classes) scores.
+        prior : Tensor
+            (1, 2, priors * 4) as PriorBox makes them.
+        """
+        s, n = self.selection, len(loc)
+        scores = conf.reshape(n, -1, s.classes).transpose(1, 2)
+        labels = torch.tensor([c for c in range(s.classes) if c != s.background])
+        labels = labels.to(conf.device)
+        scores = scores[:, labels].flatten(0, 1)  # a problem for each class of each image
+        found = candidates(scores, s.confidence, s.per_class)
+        image = found.problem.div(len(labels), rounding_mode="floor")
+        label = labels[found.problem % len(labels)]
+        boxes = self._decode(loc, prior, image, label, found.place)
+        keep = suppress(boxes, found.valid, s.overlap, eta=s.eta)
+        image, label = (v.unsqueeze(1).expand_as(keep)[keep] for v in (image, label))
+        rows = torch.cat(
+            (torch.stack((image.to(conf), label.to(conf), found.score[keep]), 1), boxes[keep]), 1
+        )
+        rows = best_of_each_image(rows, s.per_image)
+        if not len(rows):
+            rows = rows.new_full((n, 7), -1)
+            rows[:, 0] = torch.arange(n)
+        return rows[None, None]
+
+    def _decode(
+        self, loc: Tensor, prior: Tensor, image: Tensor, label: Tensor, place: Tensor
+    ) -> Tensor:
+        """Return the boxes (problems, k, 4) of the priors at ``place`` (problems, k)."""
+        priors, variances = prior[0].reshape(2, -1, 4)[:, place]
+        offsets = loc.reshape(len(loc), priors_of(prior), -1, 4)
+        classes = torch.zeros_like(label) if self.shared else label
+        offsets = offsets[image.unsqueeze(1), place, classes.unsqueeze(1)]
+        return CODES[self.code].decode(priors, offsets * variances if self.scaled else offsets)
+
+
+def priors_of(prior: Tensor) -> int:
+    """Return how many boxes the blob (1, 2, boxes * 4) of PriorBox holds."""
+    return prior.shape[2] // 4
+
+
+class Candidates(NamedTuple):
+    """The best-scored places of some problems, best first, equal scores by their place.
+
+    Attributes
+    ----------
+    problem : Tensor
+        (r,) The problems that have any.
+    place, score : Tensor
+        (r, k) Where in the problem, and how good.
+    valid : Tensor
+        (r, k) of bool; False for what only fills a row up.
+    """
+
+    problem: Tensor
+    place: Tensor
+    score: Tensor
+    valid: Tensor
+
+
+def candidates(scores: Tensor, least: float, most: int) -> Candidates:
+    """Return the places of ``scores`` (problems, places) that exceed ``least``.
+
+    Of each problem the ``most`` best, or all of them where that is -1 (GetMaxScoreIndex of
+    bbox_util.cpp).
+    """
+    above = scores > least
+    counts = above.sum(1)
+    if most >= 0 and (counts > most).any():
+        above = _best(scores, above, counts > most, max(most, 1))
+        counts = above.sum(1)
+    problem = counts.nonzero()[:, 0]
+    above, counts = above[problem], counts[problem]
+    row, column = above.nonzero().unbind(1)
+    slot = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+    shape = (len(problem), int(counts.max()) if len(counts) else 0)
+    score, place = scores.new_full(shape, -torch.inf), row.new_zeros(shape)
+    score[row, slot], place[row, slot] = scores[problem[row], column], column
+    score, order = score.sort(dim=1, descending=True, stable=True)
+    cut = slice(None) if most < 0 else slice(most)
+    valid = torch.arange(shape[1], device=row.device) < counts.unsqueeze(1)
+    return Candidates(problem, place.gather(1, order)[:, cut], score[:, cut], valid[:, cut])
+
+
+def _best(scores: Tensor, above: Tensor, crowded: Tensor, most: int) -> Tensor:
+    """Return ``above`` without what cannot be among the ``most`` best of a crowded problem.
+
+    More may stay where scores are equal: which of them come first is the caller's to say.
+    """
+    some = scores[crowded].where(above[crowded], -torch.inf)
+    last = some.topk(most).values[:, -1:]
+    return above.masked_scatter(crowded.unsqueeze(1).expand_as(above), some >= last)
+
+
+def best_of_each_image(rows: Tensor, most: int) -> Tensor:
+    """Return ``rows`` (n, 7) with at most ``most`` of each image, by class and falling score.
+
+    ``rows`` come by image, class and falling score; -1 keeps all. Equal scores come out as
+    Caffe's sort over the classes leaves them.
+    """
+    if most < 0 or not len(rows):
+        return rows
+    parts = list(torch.split(rows, rows[:, 0].long().bincount().tolist()))
+    for i, part in enumerate(parts):
+        if len(part) > most:
+            best = part[leading(part[:, 2], most)]
+            parts[i] = best[best[:, 1].argsort(stable=True)]
+    return torch.cat(parts)

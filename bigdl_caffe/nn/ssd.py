@@ -1,0 +1,124 @@
+"""What SSD adds to a network besides its last layer: priors and a normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bigdl_caffe.nn.blobs import Weighted
+from bigdl_caffe.nn.gradient import apply
+
+
+class Normalize(Weighted):
+    """Division by the L2 norm of a place or an image, times a learned scale (normalize_layer.cpp).
+
+    Parameters
+    ----------
+    across_spatial : bool
+        Whether the norm is that of a whole image, or that of the channels of one place.
+    eps : float
+        Added to the sum of squares.
+    """
+
+    def __init__(self, across_spatial: bool, eps: float) -> None:
+        super().__init__()
+        self.across_spatial, self.eps = across_spatial, eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (n, channels, ...)."""
+        axes = tuple(range(1, x.dim())) if self.across_spatial else (1,)
+        norm = (x.detach().square().sum(axes, keepdim=True) + self.eps).sqrt()
+        scale = self.weight.reshape(-1, *[1] * (x.dim() - 2))
+        top: Tensor = apply(_Normalize, x, norm, scale, axes)
+        return top
+
+
+class _Normalize(torch.autograd.Function):
+    """``x / norm * scale``; ``norm`` is that of ``x`` over ``axes``.
+
+    Caffe scales the gradient behind the division's own, where the chain rule does so before;
+    the two differ where a norm goes over channels that are scaled differently.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, norm: Tensor, scale: Tensor, axes: tuple[int, ...]) -> Tensor:
+        ctx.save_for_backward(x, norm, scale)
+        ctx.axes = axes
+        return x / norm * scale
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, norm, scale = ctx.saved_tensors
+        unit = x / norm
+        along = unit * (unit * gradient).sum(ctx.axes, keepdim=True)
+        to_scale = (unit * gradient).sum_to_size(scale.shape)
+        return (gradient - along) / norm * scale, None, to_scale, None
+
+
+@dataclass(frozen=True)
+class Priors:
+    """How PriorBox lays its boxes out; each pair is (width, height).
+
+    Attributes
+    ----------
+    boxes : sequence of pair of float
+        Sizes of the boxes around each place, in pixels of the image.
+    variance : sequence of float
+        One number or four, handed on for decoding.
+    image, step : pair of float, or None
+        Size of the image, and distance of two places in it; None takes the image's own, and
+        spreads the places evenly.
+    offset : float
+        Where in its step a place's centre lies.
+    clip : bool
+        Whether boxes end at the image's edges.
+    """
+
+    boxes: Sequence[tuple[float, float]]
+    variance: Sequence[float]
+    image: tuple[float, float] | None = None
+    step: tuple[float, float] | None = None
+    offset: float = 0.5
+    clip: bool = False
+
+
+class PriorBox(nn.Module):
+    """Boxes of given sizes around each place of a feature map (prior_box_layer.cpp).
+
+    Parameters
+    ----------
+    priors : Priors
+        Their layout.
+    """
+
+    def __init__(self, priors: Priors) -> None:
+        super().__init__()
+        self.priors = priors
+
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+        """Return (1, 2, 4 * boxes): corners as shares of the image, then variances.
+
+        ``x`` (n, channels, rows, columns) and ``image`` matter by their sizes only.
+        """
+        p, places = self.priors, (_extent(x, 3), _extent(x, 2))
+        whole = p.image or (_extent(image, 3), _extent(image, 2))
+        # In double precision: Caffe rounds at every step, and ends as near to the truth.
+        size = torch.tensor(p.boxes, dtype=torch.float64, device=x.device)
+        full = size.new_tensor(whole)
+        step = size.new_tensor(p.step) if p.step else full / size.new_tensor(places)
+        columns, rows = (torch.arange(n, dtype=size.dtype, device=x.device) for n in places)
+        center = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
+        center = ((center + p.offset) * step).unsqueeze(-2)
+        corners = torch.cat((center - size / 2, center + size / 2), -1) / full.repeat(2)
+        corners = corners.clamp(0, 1) if p.clip else corners
+        variance = size.new_tensor(p.variance).expand(4).expand_as(corners)
+        return torch.stack((corners.flatten(), variance.flatten())).unsqueeze(0).to(x.dtype)
+
+
+def _extent(x: Tensor, axis: int) -> int:
+    """Return the size of an axis, 1 where there is none, as Caffe's height() and width()."""
+    return x.shape[axis] if axis < x.dim() else 1
