@@ -17,6 +17,10 @@ class ShapeRule(Protocol):
         """Return the shapes of the tops, given those of the bottoms."""
         ...
 
+    def fed_shapes(self, given: Mapping[str, Shape]) -> list[Shape]:
+        """Return the shapes of the tops of a layer without bottoms, given some of them."""
+        ...
+
 
 def infer(
     layers: Sequence[LayerDef],
@@ -67,9 +71,8 @@ def _inferred(
     layer: LayerDef, rule: ShapeRule, shapes: Mapping[str, Shape], given: Mapping[str, Shape]
 ) -> dict[str, Shape]:
     bottoms = [shapes[value] for value in layer.reads]
-    tops = [tuple(shape) for shape in rule.top_shapes(bottoms)]
-    if not bottoms:
-        tops = [tuple(given.get(b, s)) for b, s in zip(layer.tops, tops, strict=True)]
+    made = rule.top_shapes(bottoms) if bottoms else rule.fed_shapes(given)
+    tops = [tuple(shape) for shape in made]
     for blob, shape in zip(layer.tops, tops, strict=True):
         if any(size < 1 for size in shape):
             raise ShapeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
@@ -98,6 +98,16 @@ class Source(Layer):
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return what the definition says of data and label."""
+        return self.fed_shapes({})
+
+    def fed_shapes(self, given: Mapping[str, Shape]) -> list[Shape]:
+        """Return the given shapes; labels go by the data where they are not given."""
+        first, *labels = self.spec.tops
+        data = given[first] if first in given else self.data()
+        return [data, *(given.get(top, self.label(data)) for top in labels)]
+
+    def data(self) -> Shape:
+        """Return what the definition says of the first top."""
         t = self.transform
         crop = (t.crop_h, t.crop_w) if t.crop_h and t.crop_w else (t.crop_size,) * 2
         size = crop if all(crop) else self.size()
@@ -108,7 +118,7 @@ class Source(Layer):
                 f"the definition leaves the shape of '{self.spec.tops[0]}' open: pass "
                 f"input_shapes={{'{self.spec.tops[0]}': ({', '.join(map(str, known))})}}"
             )
-        return [data, *[self.label(data)] * (len(self.spec.tops) - 1)]
+        return data
 
 
 @register("Data")

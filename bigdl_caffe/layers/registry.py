@@ -151,6 +151,10 @@ class Layer:
         """Return the tops' shapes. Default: each top has the first bottom's shape."""
         return [bottoms[0]] * len(self.spec.tops)
 
+    def fed_shapes(self, given: Mapping[str, Shape]) -> list[Shape]:
+        """Return the tops' shapes of a layer without bottoms, some ``given`` by the caller."""
+        return [given.get(b, s) for b, s in zip(self.spec.tops, self.top_shapes([]), strict=True)]
+
     def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
         """Return the learnable blobs, in Caffe's order. Default: none."""
         return []

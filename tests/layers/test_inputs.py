@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bigdl_caffe.errors import ShapeError
 from tests.layers.build import layer
+from tests.nets import net
 
 KNOWN = [
     ("Input", "input_param { shape { dim: 2 dim: 3 } }", [(2, 3)]),
@@ -94,3 +97,16 @@ def test_what_the_definition_tells(kind: str, options: str, shapes: list[tuple[i
 def test_what_it_leaves_open_has_to_be_passed(kind: str, options: str, words: str) -> None:
     with pytest.raises(ShapeError, match=words):
         layer(kind, options, bottoms=0).top_shapes([])
+
+
+def test_labels_follow_the_shape_given_for_the_data(tmp_path: Path) -> None:
+    model = net(
+        tmp_path,
+        """layer { name: "d" type: "Data" top: "data" top: "label" data_param { batch_size: 64 } }
+        layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+                inner_product_param { num_output: 3 } }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }""",
+        phase="TRAIN",
+        input_shapes={"data": (2, 3, 4, 4)},
+    )
+    assert model.inputs == {"data": (2, 3, 4, 4), "label": (2,)}
