@@ -172,6 +172,8 @@ class MultinomialLogisticLoss(Loss):
 class SigmoidCrossEntropyLoss(Loss):
     """Cross entropy of a sigmoid (sigmoid_cross_entropy_loss_layer.cpp)."""
 
+    options = ("loss_param",)
+
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         param = spec.param.loss_param

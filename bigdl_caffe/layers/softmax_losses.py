@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import nn
 
-from bigdl_caffe.errors import CaffeError, ShapeError
+from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format.blob import read_blob
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.losses import Loss, bvlc_mode, ignored_label, one_label_each, same_rows
@@ -56,6 +57,8 @@ class SoftmaxWithLoss(SoftmaxLoss):
     ``class_weighting``, or where none is given for one over how many such labels there are.
     """
 
+    options = ("softmax_param", "loss_param")
+
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.start = spec.param.softmax_param.axis
@@ -93,6 +96,7 @@ class InfogainLoss(SoftmaxLoss):
 
     bottoms = between(2, 3)
     label_bottoms = frozenset({1, 2})
+    options = ("infogain_loss_param", "loss_param")
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
@@ -105,28 +109,20 @@ class InfogainLoss(SoftmaxLoss):
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar, and the first bottom's shape for the second top."""
-        tops = super().top_shapes(bottoms)
-        if len(bottoms) > 2:
-            self._check(bottoms[2], bottoms)
+        tops, classes = super().top_shapes(bottoms), self.classes(bottoms)
+        shape = bottoms[2] if len(bottoms) > 2 else tuple(self.matrix.shape)
+        if count(shape) != classes**2:
+            raise ShapeError(
+                f"the infogain matrix is {shape} for {classes} classes: give {classes} x {classes}"
+            )
         return tops
 
-    def _check(self, matrix: Shape, bottoms: Sequence[Shape]) -> None:
-        classes = self.classes(bottoms)
-        if count(matrix) != classes**2:
-            raise ShapeError(
-                f"the infogain matrix is {matrix} for {classes} classes: give {classes} x {classes}"
-            )
+    @cached_property
+    def matrix(self) -> torch.Tensor:
+        """The matrix in the file ``source``."""
+        return torch.from_numpy(read_blob(self.param.source))
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
-        matrix = self._matrix(bottoms) if len(bottoms) < 3 else None
+        matrix = self.matrix if len(bottoms) < 3 else None
         return modules.InfogainLoss(**self.settings(bottoms), matrix=matrix)
-
-    def _matrix(self, bottoms: Sequence[Shape]) -> torch.Tensor:
-        """Read ``source``: here and not sooner, so that shapes need no file."""
-        try:
-            matrix = read_blob(self.param.source)
-            self._check(matrix.shape, bottoms)
-        except CaffeError as error:
-            raise CaffeError(f"{self.spec}: infogain_loss_param.source: {error}") from None
-        return torch.from_numpy(matrix)
