@@ -9,6 +9,7 @@ from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.fork_options import fork_options
 from bigdl_caffe.layers.options import constant, refuse
 from bigdl_caffe.layers.registry import BlobSpec, Layer, register
 from bigdl_caffe.nn import activation as modules
@@ -192,13 +193,15 @@ class Swish(Layer):
 class Dropout(Layer):
     """Identity in TEST; random zeros in TRAIN (dropout_layer.cpp).
 
-    With ``scale_train: false`` of BVLC's forks, TEST scales by ``1 - dropout_ratio``
-    and TRAIN does not scale.
+    With ``scale_train: false`` of some forks, TEST scales by ``1 - dropout_ratio`` and TRAIN
+    does not scale. With ``sample_weights_test`` of SegNet's, TEST does what TRAIN does.
     """
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.dropout_param
+        options = fork_options(spec, "dropout_param", {"sample_weights_test": False})
+        self.random = phase == "TRAIN" or options["sample_weights_test"]
         if not 0 <= self.param.dropout_ratio < 1:
             raise ShapeError(
                 f"dropout_ratio {self.param.dropout_ratio} is not in [0, 1): give a share of the "
@@ -208,7 +211,7 @@ class Dropout(Layer):
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         ratio, scale = self.param.dropout_ratio, self.param.scale_train
-        if self.phase == "TRAIN":
+        if self.random:
             return modules.Dropout(ratio, scale)
         return nn.Identity() if scale else modules.Power(1, 1 - ratio, 0)
 

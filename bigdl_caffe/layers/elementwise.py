@@ -19,8 +19,7 @@ from bigdl_caffe.nn.elementwise import Maximum, Product, Sum
 class Eltwise(Layer):
     """PROD, SUM with coefficients, or MAX of equally shaped bottoms (eltwise_layer.cpp).
 
-    ``stable_prod_grad`` is not read: the gradient is always the stable one. SUM in
-    place gives what Caffe does, a sum without the first bottom.
+    SUM in place gives what Caffe does, a sum without the first bottom.
     """
 
     bottoms = at_least(2)
@@ -52,7 +51,9 @@ class Eltwise(Layer):
         """Return the torch module."""
         if self.operation == pb.EltwiseParameter.SUM:
             return Sum(self.coefficients or (1,) * len(bottoms), self.overwrites)
-        return Maximum() if self.operation == pb.EltwiseParameter.MAX else Product()
+        if self.operation == pb.EltwiseParameter.MAX:
+            return Maximum()
+        return Product(self.spec.param.eltwise_param.stable_prod_grad)
 
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Return one operation an element for each bottom after the first."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import Shape
+from bigdl_caffe.layers.options import refuse
 
 _LARGEST = torch.finfo(torch.float32).max
 Filler = Callable[[Tensor, pb.FillerParameter, torch.Generator], None]
@@ -32,13 +33,20 @@ def fill(blob: Tensor, filler: pb.FillerParameter | None, generator: torch.Gener
     ------
     CaffeError
         For a filler type that Caffe does not have, bilinear on a blob that is not 4-D and
-        square, and for numbers that make no distribution.
+        square, sparse where it is not read, options of forks, and for numbers that make no
+        distribution.
     """
     filler = filler if filler is not None else pb.FillerParameter()
     function = FILLERS.get(filler.type)
     if function is None:
         raise CaffeError(
             f"there is no filler type '{filler.type}'; Caffe has: {', '.join(FILLERS)}"
+        )
+    refuse(filler, "scale", "diag_val")
+    if filler.sparse != -1 and (filler.type != "gaussian" or filler.sparse < 0):
+        raise CaffeError(
+            f"the {filler.type} filler has sparse {filler.sparse}: only gaussian takes it, 0 or "
+            f"more; remove it"
         )
     with torch.no_grad():
         function(blob, filler, generator)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
 from bigdl_caffe.layers.options import constant, refuse
@@ -48,6 +48,10 @@ class LRN(Layer):
         return count(bottoms[0]) * int(self.param.local_size ** (2 if region else 1))
 
 
+SCALED = ("scale_bias", "scale_filler", "filler", "bias_filler", "use_weight_bias", "bias_term")
+"""Fields with which BatchNorm of NVIDIA's and Intel's forks has two more blobs."""
+
+
 @register("BatchNorm")
 class BatchNorm(Layer):
     """Normalisation without scale and shift (batch_norm_layer.cpp).
@@ -58,7 +62,15 @@ class BatchNorm(Layer):
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.batch_norm_param
-        refuse(self.param, "scale_bias", "relu")
+        refuse(self.param, "relu")
+        for name in SCALED:
+            if self.param.HasField(name) and getattr(self.param, name):
+                raise UnsupportedLayerError(
+                    f"{name} makes this a BatchNorm of a fork that scales and shifts as well, "
+                    f"which is not computed here: put a Scale layer behind a plain BatchNorm"
+                )
+        if phase == "TRAIN":
+            refuse(self.param, "update_global_stats", "stats_batch_size")
         if not self.param.eps >= 0:
             raise ShapeError(f"eps {self.param.eps} is negative: give a small positive number")
 

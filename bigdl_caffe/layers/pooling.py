@@ -41,7 +41,7 @@ class Pooling(Layer):
         super().__init__(spec, phase)
         self.param = spec.param.pooling_param
         refuse(self.param, "pad_3d", "kernel_size_3d", "stride_3d", "avg_include_pad")
-        refuse(self.param, "torch_pooling")
+        refuse(self.param, "torch_pooling", "axis")
         if len(spec.tops) > 1 and self.param.pool != MAX:
             raise ShapeError("only MAX pooling makes a second top (its mask): remove it")
         self.window = None if self._is_global() else self._window()

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import mul
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from bigdl_caffe.nn.gradient import apply
 
 
 class Sum(nn.Module):
@@ -36,13 +42,39 @@ class Sum(nn.Module):
 
 
 class Product(nn.Module):
-    """Product of the bottoms (eltwise_layer.cpp, with its stable gradient)."""
+    """Product of the bottoms (eltwise_layer.cpp).
 
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+    Parameters
+    ----------
+    stable : bool
+        Whether a bottom's gradient is the product of the others, and not the top divided
+        by that bottom, which is NaN where it is 0.
+    """
+
+    def __init__(self, stable: bool = True) -> None:
+        super().__init__()
+        self.stable = stable
+
+    def forward(self, *bottoms: Tensor) -> Tensor:
         """Return a tensor of the bottoms' shape."""
-        for bottom in others:
-            first = first * bottom
-        return first
+        top: Tensor = reduce(mul, bottoms) if self.stable else apply(_Quotient, *bottoms)
+        return top
+
+
+class _Quotient(torch.autograd.Function):
+    """Product whose gradients are quotients."""
+
+    @staticmethod
+    def forward(ctx: Any, *bottoms: Tensor) -> Tensor:
+        top = reduce(mul, bottoms)
+        ctx.save_for_backward(top, *bottoms)
+        return top
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, diff: Tensor) -> tuple[Tensor, ...]:
+        top, *bottoms = ctx.saved_tensors
+        return tuple(top / bottom * diff for bottom in bottoms)
 
 
 class Maximum(nn.Module):
