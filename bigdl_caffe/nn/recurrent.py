@@ -205,8 +205,9 @@ class LSTM(Recurrent):
         """Return the outputs (steps, streams, size) and the last output and cell."""
         hidden, cell = state
         every = []
+        weight = self.hidden_weight.t()
         for outer, keep in zip(gates.unbind(), cont.unbind(), strict=True):
-            gate = torch.addmm(outer, hidden * keep, self.hidden_weight.t())
+            gate = torch.addmm(outer, hidden * keep, weight)
             cell, hidden = lstm_unit(cell, self._bound(gate), keep)
             every.append(hidden)
         return torch.stack(every), (hidden, cell)
