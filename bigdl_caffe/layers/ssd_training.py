@@ -2,19 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from bigdl_caffe.graph.ir import Shape
-from bigdl_caffe.layers.losses import Loss, Metric
-from bigdl_caffe.layers.registry import exactly, register
+from torch import nn
+
+from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.losses import Loss, Metric, bvlc_mode
+from bigdl_caffe.layers.options import refuse
+from bigdl_caffe.layers.registry import count, exactly, register
+from bigdl_caffe.layers.ssd import FORK, check_predictions
+from bigdl_caffe.nn.mining import Mining
+from bigdl_caffe.nn.multibox import MultiBox
+from bigdl_caffe.nn.multibox import MultiBoxLoss as MultiBoxLossModule
+
+P = pb.MultiBoxLossParameter
 
 
 @register("MultiBoxLoss")
 class MultiBoxLoss(Loss):
-    """Location and confidence loss of SSD (multibox_loss_layer.cpp)."""
+    """Location and confidence loss of SSD, with its matching and mining of priors.
 
+    From multibox_loss_layer.cpp of SSD. A part of the loss whose ``propagate_down`` is false is
+    left out of the value, too. The objects' rows go by image, and those of image -1 are skipped.
+    """
+
+    fork = FORK
     bottoms = exactly(4)
     label_bottoms = frozenset({3})
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        p = self.param = spec.param.multibox_loss_param
+        refuse(p, "ignore_difficult_gt")
+        self.mode = bvlc_mode(spec.param.loss_param)
+        mined = p.mining_type != P.NONE
+        if not p.num_classes:
+            raise ShapeError("num_classes is missing or 0: say how many, the background included")
+        if p.HasField("do_neg_mining") and p.do_neg_mining != mined:
+            raise ShapeError(
+                f"do_neg_mining: {str(p.do_neg_mining).lower()} contradicts mining_type: "
+                f"{P.MiningType.Name(p.mining_type)}; remove the former"
+            )
+        if mined and not p.share_location:
+            raise ShapeError("share_location: false takes mining_type: NONE: change one of them")
+        if p.background_label_id >= p.num_classes and (mined or p.conf_loss_type == P.SOFTMAX):
+            raise ShapeError(
+                f"background_label_id {p.background_label_id} is none of {p.num_classes} classes: "
+                f"give one of 0 to {p.num_classes - 1}"
+            )
+        if p.map_object_to_agnostic and p.num_classes != 2:
+            raise ShapeError(
+                f"map_object_to_agnostic knows objects and background, and num_classes is "
+                f"{p.num_classes}: give 2"
+            )
+        if p.mining_type == P.HARD_EXAMPLE and p.sample_size <= 0:
+            raise ShapeError(f"sample_size {p.sample_size} has to be positive")
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return a scalar."""
+        check_predictions(bottoms, self.param.num_classes, self.param.share_location)
+        check_objects(bottoms[3], 3)
+        return [()]
+
+    def no_gradient_to(self) -> Collection[int]:
+        """Return the priors and the objects."""
+        return (2, 3)
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        p, counts = self.param, list(self.spec.param.propagate_down)[:2] or [True, True]
+        return MultiBoxLossModule(
+            MultiBox(
+                classes=p.num_classes,
+                background=p.background_label_id,
+                code=pb.PriorBoxParameter.CodeType.Name(p.code_type),
+                scaled=not p.encode_variance_in_target,
+                shared=p.share_location,
+                squared=p.loc_loss_type == P.L2,
+                logistic=p.conf_loss_type == P.LOGISTIC,
+                difficult=p.use_difficult_gt,
+                overlap=p.overlap_threshold if p.match_type == P.PER_PREDICTION else None,
+                by_prior=p.use_prior_for_matching,
+                inside_boxes=p.ignore_cross_boundary_bbox,
+                inside_sides=p.bp_inside,
+                agnostic=p.map_object_to_agnostic,
+                mining=self._mining(),
+                normalization=self.mode,
+                weights=(p.loc_weight * counts[0], float(counts[1])),
+            )
+        )
+
+    def _mining(self) -> Mining | None:
+        p = self.param
+        if p.mining_type == P.NONE:
+            return None
+        return Mining(
+            everything=p.mining_type == P.HARD_EXAMPLE,
+            ratio=p.neg_pos_ratio,
+            overlap=p.neg_overlap,
+            sample=p.sample_size,
+            suppress=p.nms_param.nms_threshold if p.HasField("nms_param") else 0.0,
+            among=p.nms_param.top_k,
+            by_prior=p.use_prior_for_nms,
+        )
+
+
+def check_objects(shape: Shape, bottom: int) -> None:
+    """Raise `ShapeError` unless ``shape`` is that of AnnotatedData's labels, (1, 1, rows, 8)."""
+    if len(shape) != 4 or count(shape) != shape[2] * 8 or shape[3] != 8:
+        raise ShapeError(
+            f"bottom {bottom} is {shape}; objects are (1, 1, rows, 8): image, label, instance, "
+            f"xmin, ymin, xmax, ymax, difficult"
+        )
 
 
 @register("DetectionEvaluate")

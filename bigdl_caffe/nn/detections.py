@@ -113,6 +113,20 @@ def priors_of(prior: Tensor) -> int:
     return prior.shape[2] // 4
 
 
+def place_in_group(group: Tensor, counts: Tensor) -> Tensor:
+    """Return which of its group each element is, from 0 on.
+
+    Parameters
+    ----------
+    group : Tensor
+        (n,) Rising numbers of groups.
+    counts : Tensor
+        (groups,) How many elements each has.
+    """
+    first = counts.cumsum(0) - counts
+    return torch.arange(len(group), device=group.device) - first[group]
+
+
 class Candidates(NamedTuple):
     """The best-scored places of some problems, best first, equal scores by their place.
 
@@ -146,7 +160,7 @@ def candidates(scores: Tensor, least: float, most: int) -> Candidates:
     problem = counts.nonzero()[:, 0]
     above, counts = above[problem], counts[problem]
     row, column = above.nonzero().unbind(1)
-    slot = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+    slot = place_in_group(row, counts)
     shape = (len(problem), int(counts.max()) if len(counts) else 0)
     score, place = scores.new_full(shape, -torch.inf), row.new_zeros(shape)
     score[row, slot], place[row, slot] = scores[problem[row], column], column
