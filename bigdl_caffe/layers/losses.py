@@ -33,7 +33,7 @@ def normalization(param: pb.LossParameter, default: str = "VALID") -> str:
 
 def bvlc_mode(param: pb.LossParameter, default: str = "VALID") -> str:
     """Return `normalization` of BVLC's losses, which have fewer options than some forks'."""
-    refuse(param, "label_smoothing")
+    refuse(param, "label_smoothing", "pre_fixed_normalizer")
     mode = normalization(param, default)
     if mode == "PRE_FIXED":
         raise UnsupportedLayerError(

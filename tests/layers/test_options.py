@@ -135,13 +135,6 @@ def test_maximum_in_place_is_refused() -> None:
         layer("Eltwise", "bottom: 't0' bottom: 'x' eltwise_param { operation: MAX }", bottoms=0)
 
 
-def test_losses_are_recognised_and_not_built() -> None:
-    loss = layer("SoftmaxWithLoss", bottoms=2)
-    assert loss.top_shapes([(2, 5), (2,)]) == [()]
-    with pytest.raises(UnsupportedLayerError, match="recognised but not computed"):
-        loss.module([(2, 5), (2,)])
-
-
 @pytest.mark.parametrize(
     ("line", "size"),
     [
