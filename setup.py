@@ -29,9 +29,11 @@ EXTRAS["dev"] = [
     *EXTRAS["image"],
     *EXTRAS["hdf5"],
     *EXTRAS["jre"],
+    *EXTRAS["lmdb"],
     "hypothesis>=6.90",
     "mypy>=1.11",
     "opencv-python-headless>=4.8,<5",
+    "plyvel>=1.5; python_version < '3.13'",  # the tests write LevelDB databases with it
     "pre-commit>=3.5",
     "pytest>=8",
     "ruff>=0.6",

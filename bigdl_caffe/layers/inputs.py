@@ -47,19 +47,24 @@ class DummyData(Input):
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return dummy_data_param's shapes, in the newer or the 4-D form."""
         p, tops = self.spec.param.dummy_data_param, self.spec.tops
+        axes = (p.num, p.channels, p.height, p.width)
+        if p.shape and any(axes):
+            raise ShapeError("there are shape and num, channels, height or width: keep shape")
         if p.shape:
             return _one_each([tuple(shape.dim) for shape in p.shape], tops)
-        axes = (p.num, p.channels, p.height, p.width)
         sizes = [_one_each([(size,) for size in given], tops) for given in axes]
         return [tuple(size for (size,) in top) for top in zip(*sizes, strict=True)]
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the module that fills the tops."""
+        return Filled(self.top_shapes([]), self.fillers())
+
+    def fillers(self) -> Sequence[pb.FillerParameter]:
+        """Return a filler a top; none at all is constant 0."""
         given, tops = self.spec.param.dummy_data_param.data_filler, len(self.spec.tops)
         if len(given) not in (0, 1, tops):
             raise ShapeError(f"{len(given)} data_filler for {tops} tops: give none, one, or {tops}")
-        fillers = given if len(given) == tops else [*given, pb.FillerParameter()][:1] * tops
-        return Filled(self.top_shapes([]), fillers)
+        return given if len(given) == tops else [*given, pb.FillerParameter()][:1] * tops
 
 
 class Source(Layer):

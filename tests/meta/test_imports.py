@@ -21,7 +21,7 @@ LEVELS: list[set[str]] = [
     {"graph"},
     {"layers", "nn"},
     {"weights"},
-    {"image"},
+    {"data", "image"},
     {"bundle", "feeding", "load", "model", "runner"},
     {"spark", "train", "export", "verify"},
     {"cli", "report", "__main__"},

@@ -1,0 +1,150 @@
+"""LevelDB databases, read as they lie: no lock is taken and no file is written.
+
+LevelDB itself cannot do that: to open a database is to lock it and to write its manifest
+anew. A database is sorted tables (.ldb, formerly .sst) in levels, logs of what was written
+last, and a manifest that says which of them count (LevelDB's db/version_edit.cc).
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bigdl_caffe.data.leveldb_files import TAG, Entry, Reader, log_records, table_entries, within
+from bigdl_caffe.errors import CaffeFormatError
+from bigdl_caffe.format import paths
+
+_COMPARATOR, _LOG, _NEXT, _SEQUENCE, _POINTER, _DELETED, _NEW, _PREVIOUS = 1, 2, 3, 4, 5, 6, 7, 9
+_BYTEWISE = b"leveldb.BytewiseComparator"
+
+
+def items(
+    folder: Path, start: bytes = b"", stop: bytes | None = None
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield keys and values in the order of keys.
+
+    Parameters
+    ----------
+    folder : Path
+        The database.
+    start, stop : bytes, optional
+        The keys from ``start`` up to, and without, ``stop``.
+
+    Raises
+    ------
+    CaffeError
+        For files that are missing or, as `CaffeFormatError`, cut short or damaged.
+    """
+    manifest = _read_manifest(folder)
+    sources = [_logged(folder, manifest, start)]
+    for level, tables in manifest.levels().items():
+        # Tables of level 0 may overlap; those of another level follow one another.
+        groups = [[table] for table in tables] if level == 0 else [tables]
+        sources += [_stored(folder, group, start, stop) for group in groups]
+    last = None
+    for entry in heapq.merge(*sources):
+        if stop is not None and entry.key >= stop:
+            return
+        if entry.key != last and not entry.deletes:
+            yield entry.key, entry.value
+        last = entry.key
+
+
+def keys(folder: Path) -> Iterator[bytes]:
+    """Yield the keys alone. Raises as `items`."""
+    return (key for key, _ in items(folder))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table that counts, with its first and last key."""
+
+    number: int
+    smallest: bytes
+    largest: bytes
+
+
+@dataclass
+class _Manifest:
+    """Which files count, as one edit after another has it."""
+
+    file: Path
+    tables: dict[tuple[int, int], _Table] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=lambda: {_LOG: 0, _PREVIOUS: 0})
+
+    def levels(self) -> dict[int, list[_Table]]:
+        """Return the tables of each level, in the order of their keys."""
+        levels: dict[int, list[_Table]] = {}
+        for (level, _), table in sorted(self.tables.items(), key=lambda item: item[1].smallest):
+            levels.setdefault(level, []).append(table)
+        return levels
+
+    def counts(self, log: Path) -> bool:
+        """Return whether ``log`` has writes that no table has."""
+        number = int(log.stem) if log.stem.isdigit() else -1
+        return number >= self.numbers[_LOG] or number == self.numbers[_PREVIOUS] > 0
+
+    def apply(self, edit: Reader) -> None:
+        """Carry out one edit (VersionEdit::DecodeFrom)."""
+        while edit.left:
+            tag = edit.varint()
+            if tag == _COMPARATOR:
+                if (name := edit.bytes()) != _BYTEWISE:
+                    raise CaffeFormatError(f"keys are in the order of {name!r}", str(self.file))
+            elif tag in (_LOG, _NEXT, _SEQUENCE, _PREVIOUS):
+                self.numbers[tag] = edit.varint()
+            elif tag == _POINTER:
+                edit.varint(), edit.bytes()
+            elif tag == _DELETED:
+                self.tables.pop((edit.varint(), edit.varint()), None)
+            elif tag == _NEW:
+                place = (edit.varint(), edit.varint())
+                edit.varint()  # the file's size
+                self.tables[place] = _Table(place[1], edit.bytes()[:-TAG], edit.bytes()[:-TAG])
+            else:
+                raise CaffeFormatError(f"an edit has the unknown tag {tag}", str(self.file))
+
+
+def _read_manifest(folder: Path) -> _Manifest:
+    current = folder / "CURRENT"
+    name = paths.read_bytes(current).decode("latin-1").strip()
+    if not re.fullmatch(r"MANIFEST-\d+", name):
+        raise CaffeFormatError(f"it should name a manifest and says {name!r}", str(current))
+    manifest = _Manifest(folder / name)
+    for edit in log_records(manifest.file):
+        with within(manifest.file):
+            manifest.apply(Reader(edit))
+    return manifest
+
+
+def _logged(folder: Path, manifest: _Manifest, start: bytes) -> Iterator[Entry]:
+    """Yield, sorted, what the logs hold and no table does."""
+    entries: list[Entry] = []
+    for path in filter(manifest.counts, sorted(folder.glob("*.log"))):
+        for batch in log_records(path):
+            with within(path):
+                entries += (entry for entry in _writes(Reader(batch)) if entry.key >= start)
+    yield from sorted(entries)
+
+
+def _writes(batch: Reader) -> Iterator[Entry]:
+    """Yield the entries of a WriteBatch (write_batch.cc)."""
+    sequence = int.from_bytes(batch.take(8), "little")
+    batch.take(4)  # their number
+    while batch.left:
+        kind = batch.take(1)[0]
+        yield Entry(batch.bytes(), -(sequence << 8 | kind), batch.bytes() if kind else b"")
+        sequence += 1
+
+
+def _stored(
+    folder: Path, tables: list[_Table], start: bytes, stop: bytes | None
+) -> Iterator[Entry]:
+    """Yield the entries of tables that follow one another, each opened when its turn comes."""
+    for table in tables:
+        if table.largest >= start and (stop is None or table.smallest < stop):
+            found = [folder / f"{table.number:06d}{end}" for end in (".ldb", ".sst")]
+            yield from table_entries(found[1] if found[1].exists() else found[0], start)

@@ -1,0 +1,88 @@
+"""What every source of data has in common."""
+
+from __future__ import annotations
+
+import posixpath
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format.paths import PathLike
+from bigdl_caffe.graph.ir import LayerDef, Shape
+
+Array = NDArray[Any]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files that a net names lie, and what the caller gives instead of files.
+
+    Attributes
+    ----------
+    root : path or URI, optional
+        Folder that names in the net are relative to; None is the working directory, as
+        in Caffe.
+    arrays : mapping of str to ndarray
+        Blob → what a MemoryData layer is to show there.
+    """
+
+    root: PathLike | None = None
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+
+    def path(self, name: str) -> str:
+        """Return where the file or folder that a net calls ``name`` is."""
+        if not name:
+            raise CaffeError("no source is given: name it in the layer's parameters")
+        return name if self.root is None else posixpath.join(str(self.root), name)
+
+
+class Source(ABC):
+    """The data of one layer.
+
+    Parameters
+    ----------
+    layer : LayerDef
+        The data layer.
+    phase : str
+        "TRAIN" or "TEST": in training crops are random.
+    place : Place
+
+    Raises
+    ------
+    CaffeError
+        For options that Caffe refuses or that are not computed here.
+    """
+
+    def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:
+        self.layer, self.phase, self.place = layer, phase, place
+
+    @abstractmethod
+    def shapes(self) -> list[Shape]:
+        """Return the tops' shapes, read from the data as Caffe does when it sets the layer up."""
+
+    @abstractmethod
+    def batches(self, rng: np.random.Generator) -> Iterator[list[Floats]]:
+        """Yield the tops of one forward pass after another, without end."""
+
+
+@contextmanager
+def at(place: object) -> Iterator[None]:
+    """Put ``place`` before every problem of a CaffeError raised inside."""
+    try:
+        yield
+    except CaffeError as error:
+        raise CaffeError(*(f"{place}: {problem}" for problem in error.problems)) from error
+
+
+def positive(value: int, name: str) -> int:
+    """Return ``value``, an option called ``name`` that has to be at least 1."""
+    if value < 1:
+        raise CaffeError(f"{name} is {value}: give 1 or more")
+    return value
