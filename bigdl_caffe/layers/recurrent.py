@@ -168,18 +168,19 @@ class LSTMUnit(Layer):
 
 @register("Lstm")
 class Lstm(Layer):
-    """Long short-term memory over steps and streams in one axis (lstm_layer.cpp of caffe-lstm).
+    """Long short-term memory of ``lstm_param`` (lstm_layer.cpp of caffe-lstm and CTPN).
 
-    Bottoms (T * batch_size, ...) and an optional clip (T * batch_size), which is 0 where a
+    A bottom of two axes, or any with ``batch_size``, has steps and streams in its first axis
+    (caffe-lstm); any other is (T, N, ...) (CTPN). An optional second bottom, clip, is 0 where a
     sequence begins; without it each forward pass begins from zeros. Blobs: W_i, W_h, bias.
-    ``clipping_threshold`` bounds the gradient of the gates. The fork takes a gradient to W_h
+    ``clipping_threshold`` bounds the gradient of the gates. The forks take a gradient to W_h
     also over steps that clip cuts, and only the first stream's over the state that a pass
     begins with; here it is the true one.
     """
 
-    fork = "junhyukoh/caffe-lstm"
+    fork = "junhyukoh/caffe-lstm, tianzhi0549/CTPN"
     without_golden = (
-        "That fork was not run; it is held against loops over its rule in "
+        "Those forks were not run; it is held against loops over their rule in "
         "tests/layers/test_recurrent.py."
     )
     bottoms = between(1, 2)
@@ -189,41 +190,54 @@ class Lstm(Layer):
         "clipping_threshold": 0.0,
         "weight_filler": pb.FillerParameter(),
         "bias_filler": pb.FillerParameter(),
-        "batch_size": 1,
+        "batch_size": 0,
     }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.given = fork_options(spec, "lstm_param", self.defaults)
-        self.size, self.streams = self.given["num_output"], self.given["batch_size"]
-        if self.size < 1 or self.streams < 1:
+        self.size = self.given["num_output"]
+        if self.size < 1 or self.given["batch_size"] < 0:
             raise ShapeError(
-                f"num_output {self.size} and batch_size {self.streams} have to be at least 1"
+                f"lstm_param's num_output is {self.size} and batch_size "
+                f"{self.given['batch_size']}: give both as 1 or more, or leave batch_size out"
             )
 
+    def streams(self, bottoms: Sequence[Shape]) -> int | None:
+        """Return how many streams share the first axis with the steps, None if they do not."""
+        together = self.given["batch_size"] or len(bottoms[0]) < 3
+        return (self.given["batch_size"] or 1) if together else None
+
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return (T * batch_size, num_output)."""
+        """Return (T * batch_size, num_output), or (T, N, num_output)."""
         x, *clip = (tuple(shape) for shape in bottoms)
-        if not x or not x[0] or x[0] % self.streams:
+        streams = self.streams(bottoms)
+        if not x or not x[0] or x[0] % (streams or 1):
             raise ShapeError(
-                f"bottom 0 is {x}; its first axis has to be a multiple of batch_size {self.streams}"
+                f"bottom 0 is {x}; its first axis has to be a multiple of batch_size {streams}, "
+                f"with at least one step"
             )
-        if clip and (clip[0][:1] != x[:1] or count(clip[0]) != x[0]):
-            raise ShapeError(f"bottom 1 (clip) is {clip[0]}; it takes {x[0]} numbers on axis 0")
-        return [(x[0], self.size)]
+        lead = x[:1] if streams else x[:2]
+        if clip and (clip[0][:1] not in (x[:1], (count(lead),)) or count(clip[0]) != count(lead)):
+            raise ShapeError(
+                f"bottom 1 (clip) is {clip[0]}; it takes one number for each of {lead}"
+            )
+        return [(*lead, self.size)]
 
     def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
         """Return the weights of inputs and outputs, then the biases."""
         gates, filler = 4 * self.size, self.given["weight_filler"]
+        inputs = count(bottoms[0][1 if self.streams(bottoms) else 2 :])
         return [
-            BlobSpec("weight", (gates, count(bottoms[0][1:])), filler),
+            BlobSpec("weight", (gates, inputs), filler),
             BlobSpec("hidden_weight", (gates, self.size), filler),
             BlobSpec("bias", (gates,), self.given["bias_filler"]),
         ]
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
-        return modules.FlatLSTM(self.size, self.streams, self.given["clipping_threshold"])
+        bound = self.given["clipping_threshold"]
+        return modules.ClippedLSTM(self.size, self.streams(bottoms), bound)
 
     def no_gradient_to(self) -> Collection[int]:
         """Return clip."""
@@ -236,4 +250,4 @@ class Lstm(Layer):
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Return the multiplications by both weights, once a row."""
         weights, hidden, _ = (count(blob.shape) for blob in self.blob_specs(bottoms))
-        return bottoms[0][0] * (weights + hidden)
+        return count(tops[0][:-1]) * (weights + hidden)

@@ -53,12 +53,12 @@ class ContinuationIndicator(Layer):
 
 @register("Transpose")
 class Transpose(Layer):
-    """Axes in the order of ``transpose_param { dim: ... }`` (transpose_layer.cpp of textspotter).
+    """Axes in the order of ``transpose_param { dim: ... }`` (transpose_layer.cpp of CTPN).
 
     The other layers of this name, of which each fork has its own, are refused.
     """
 
-    fork = "tonghe90/textspotter"
+    fork = "tianzhi0549/CTPN"
     without_golden = (
         "That fork was not run; tests/layers/test_sequence.py holds it to numpy.transpose."
     )
@@ -93,8 +93,10 @@ class Transpose(Layer):
 class Reverse(Layer):
     """The bottom from end to start along ``reverse_param``'s ``axis`` (reverse_layer.cpp)."""
 
-    fork = "jolibrain/caffe"
-    without_golden = "That fork was not run; tests/layers/test_sequence.py holds it to numpy.flip."
+    fork = "tianzhi0549/CTPN, jolibrain/caffe"
+    without_golden = (
+        "Those forks were not run; tests/layers/test_sequence.py holds it to numpy.flip."
+    )
     in_place = False
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:

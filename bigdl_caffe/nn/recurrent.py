@@ -219,8 +219,8 @@ class LSTM(Recurrent):
         return gate
 
 
-class FlatLSTM(LSTM):
-    """An `LSTM` whose steps and streams share one axis (lstm_layer.cpp of caffe-lstm).
+class ClippedLSTM(LSTM):
+    """The `LSTM` of caffe-lstm and CTPN, which takes clip for cont (their lstm_layer.cpp).
 
     Without a second bottom each forward pass begins from zeros.
 
@@ -228,26 +228,37 @@ class FlatLSTM(LSTM):
     ----------
     size : int
         Numbers in the output and in the cell.
-    streams : int
-        Sequences side by side: step t of stream n is row ``t * streams + n``.
+    streams : int or None
+        Sequences side by side where steps and streams share the first axis: step t of stream n
+        is row ``t * streams + n``. None where streams have the second axis for themselves.
     clip : float
         As `LSTM`'s.
     """
 
-    def __init__(self, size: int, streams: int, clip: float) -> None:
+    def __init__(self, size: int, streams: int | None, clip: float) -> None:
         super().__init__(size, clip=clip)
         self.streams = streams
 
     def forward(self, x: Tensor, *more: Tensor) -> Tensor:
-        """Run (steps * streams, ...) through; a sequence begins where the second bottom is 0."""
-        x = x.reshape(-1, self.streams, x[0].numel())
-        step = torch.arange(len(x), device=x.device)[:, None]
-        if more:
-            # Row t + n, not t * streams + n, is what the fork reads for step t of stream n.
-            cont = more[0].flatten()[step + torch.arange(self.streams, device=x.device)] != 0
-        else:
+        """Run through; a sequence begins where the second bottom is 0.
+
+        (steps * streams, ...) gives (steps * streams, size), and (steps, streams, ...) gives
+        (steps, streams, size).
+        """
+        if self.streams is not None:
+            x = x.reshape(-1, self.streams, x[0].numel())
+        if not more:
             self.reset()
-            cont = (step > 0).expand(-1, self.streams)
-        top = super().forward(x, cont.to(x.dtype))
+        top = super().forward(x, self._cont(x, *more).to(x.dtype))
         assert isinstance(top, Tensor)  # its state is not exposed
-        return top.flatten(0, 1)
+        return top if self.streams is None else top.flatten(0, 1)
+
+    @staticmethod
+    def _cont(x: Tensor, clip: Tensor | None = None) -> Tensor:
+        """Return (steps, streams): whether the state goes on."""
+        step = torch.arange(len(x), device=x.device)[:, None]
+        if clip is None:
+            return (step > 0).expand(x.shape[:2])
+        # A clip of one number a row is read from row t on for step t, not from t * streams on.
+        stream = torch.arange(x.shape[1], device=x.device)
+        return clip.flatten()[step * clip[0].numel() + stream] != 0

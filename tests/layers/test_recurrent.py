@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bigdl_caffe.errors import CaffeError, NetError, ShapeError
 from bigdl_caffe.graph.ir import Shape
-from bigdl_caffe.nn.recurrent import FlatLSTM, Recurrent
+from bigdl_caffe.nn.recurrent import ClippedLSTM, Recurrent
 from tests.compare import assert_close_to_caffe
 from tests.layers.build import filled, layer, random
 from tests.nets import net
@@ -109,9 +109,12 @@ def test_gradients_are_the_derivatives(kind: str) -> None:
         ("LSTMUnit", "", [(1, 3, 2), (1, 3, 8), (3,)], "it takes"),
         ("LSTMUnit", "", [(2, 3, 2), (2, 3, 8), (2, 3)], "it takes"),
         ("LSTMUnit", "", [(1, 3, 2), (1, 3, 6), (1, 3)], "it takes"),
-        ("Lstm", "", [(4, 5)], "at least 1"),
+        ("Lstm", "", [(4, 5)], "num_output is 0"),
+        ("Lstm", "lstm_param { num_output: 2 batch_size: -1 }", [(4, 5)], "batch_size -1"),
         ("Lstm", "lstm_param { num_output: 2 batch_size: 3 }", [(4, 5)], "multiple"),
-        ("Lstm", "lstm_param { num_output: 2 }", [(4, 5), (4, 2)], "takes 4 numbers"),
+        ("Lstm", "lstm_param { num_output: 2 }", [(4, 5), (4, 2)], "one number for each"),
+        ("Lstm", "lstm_param { num_output: 2 }", [(4, 3, 5), (4,)], "one number for each"),
+        ("Lstm", "lstm_param { num_output: 2 }", [(4, 3, 5), (3, 4)], "one number for each"),
         ("Lstm", "lstm_param { num_cells: 2 }", [(4, 5)], "num_cells"),
         ("Lstm", "lstm_param { num_output: 2.5 }", [(4, 5)], "num_output is 2.5"),
         ("Lstm", "lstm_param { num_output: true }", [(4, 5)], "num_output is True"),
@@ -157,15 +160,15 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 class Fork:
-    """caffe-lstm's forward and backward pass, stream by stream."""
+    """caffe-lstm's forward and backward pass over one axis, stream by stream."""
 
-    def __init__(self, module: FlatLSTM) -> None:
-        self.n, self.h = module.streams, module.size
+    def __init__(self, module: ClippedLSTM, streams: int) -> None:
+        self.n, self.h = streams, module.size
         blobs = (module.weight, module.hidden_weight, module.bias)
         self.w, self.u, self.b = (blob.detach().numpy() for blob in blobs)
         self.state = np.zeros((2, self.n, self.h))
 
-    def forward(self, x: np.ndarray, clip: np.ndarray | None) -> np.ndarray:
+    def forward(self, x: np.ndarray, clip: np.ndarray | None, stride: int) -> np.ndarray:
         steps = len(x) // self.n
         x = x.reshape(steps, self.n, -1)
         self.x, self.kept = x, {}
@@ -173,7 +176,7 @@ class Fork:
         out = []
         for t in range(steps):
             for n in range(self.n):
-                cont = clip[t + n] != 0 if clip is not None else t > 0
+                cont = clip[t * stride + n] != 0 if clip is not None else t > 0
                 gate = self.w @ x[t, n] + self.b + cont * (self.u @ hidden[n])
                 i, f, o = sigmoid(gate[: 3 * self.h]).reshape(3, -1)
                 g = np.tanh(gate[3 * self.h :])
@@ -205,41 +208,44 @@ class Fork:
         return dx, dw, du, db
 
 
-def flat(streams: int, threshold: float = 0) -> FlatLSTM:
-    text = f"num_output: {SIZE} batch_size: {streams} clipping_threshold: {threshold}"
-    rule = layer("Lstm", f"lstm_param {{ {text} }}", bottoms=2)
-    shapes = [(4 * streams, INPUTS), (4 * streams,)]
-    blobs = [random(*spec.shape).double() for spec in rule.blob_specs(shapes)]
-    made = filled(rule, shapes, blobs)
-    assert isinstance(made, FlatLSTM)
-    return made
+LAYOUTS = {
+    "caffe-lstm, one stream": ((4, INPUTS), (4,), ""),
+    "caffe-lstm, three streams": ((12, INPUTS, 1), (12, 1), "batch_size: 3"),
+    "CTPN": ((4, 3, INPUTS), (12,), ""),
+    "textspotter": ((4, 3, 1, INPUTS), (4, 3), ""),
+}
 
 
-@pytest.mark.parametrize("streams", [1, 3])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("threshold", [0, 0.05])
 @pytest.mark.parametrize("clipped", [True, False])
-def test_lstm_of_caffe_lstm(streams: int, threshold: float, clipped: bool) -> None:
-    module = flat(streams, threshold)
-    fork = Fork(module)
-    clip = torch.ones(4 * streams, 1)
-    clip[2] = 0
+def test_lstm_of_the_forks(layout: str, threshold: float, clipped: bool) -> None:
+    *shapes, options = LAYOUTS[layout]
+    options = f"{options} num_output: {SIZE} clipping_threshold: {threshold}"
+    rule = layer("Lstm", f"lstm_param {{ {options} }}", bottoms=2)
+    blobs = [random(*spec.shape).double() for spec in rule.blob_specs(shapes)]
+    module = filled(rule, shapes, blobs)
+    fork = Fork(module, 1 if len(shapes[1]) == 1 and len(shapes[0]) == 2 else 3)
+    clip = torch.ones(shapes[1])
+    clip.view(-1)[2] = 0
+    given = (clip,) if clipped else ()
     for _ in range(2):  # the second pass begins with the first one's state where there is a clip
-        x = random(4 * streams, INPUTS, 1).double().requires_grad_()
-        top = module(x, clip) if clipped else module(x)
-        expected = fork.forward(x.detach().numpy(), clip[:, 0].numpy() if clipped else None)
-        assert_close_to_caffe(top.detach(), expected)
+        x = random(*shapes[0]).double().requires_grad_()
+        top = module(x, *given)
+        numbers = clip.flatten().numpy() if clipped else None
+        expected = fork.forward(x.detach().reshape(-1, INPUTS).numpy(), numbers, clip[0].numel())
+        assert rule.top_shapes(shapes) == [top.shape]
+        assert_close_to_caffe(top.detach().reshape(expected.shape), expected)
         above = random(*top.shape).double()
         module.zero_grad()
         top.backward(above)
-        dx, dw, du, db = fork.backward(above.numpy(), threshold or np.inf)
-        assert_close_to_caffe(x.grad.reshape(dx.shape), dx)
-        for blob, gradient in zip(
-            (module.weight, module.hidden_weight, module.bias), (dw, du, db), strict=True
-        ):
-            assert_close_to_caffe(blob.grad, gradient)
+        gradients = fork.backward(above.numpy(), threshold or np.inf)
+        leaves = (x, module.weight, module.hidden_weight, module.bias)
+        for leaf, gradient in zip(leaves, gradients, strict=True):
+            assert_close_to_caffe(leaf.grad.reshape(gradient.shape), gradient)
 
 
-def test_lstm_of_caffe_lstm_takes_its_fillers(tmp_path: Path) -> None:
+def test_lstm_of_the_forks_takes_its_fillers(tmp_path: Path) -> None:
     model = net(
         tmp_path,
         """
