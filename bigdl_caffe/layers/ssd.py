@@ -16,7 +16,7 @@ from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, exactly
 from bigdl_caffe.nn import detections
 from bigdl_caffe.nn import ssd as modules
 
-FORK = "weiliu89/caffe (ssd)"
+FORK = "weiliu89/caffe (ssd branch)"
 
 
 @register("Normalize")

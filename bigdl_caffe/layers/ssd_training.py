@@ -6,16 +6,15 @@ from collections.abc import Collection, Sequence
 
 from torch import nn
 
-from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.losses import Loss, Metric, bvlc_mode
 from bigdl_caffe.layers.options import refuse
 from bigdl_caffe.layers.registry import count, exactly, register
 from bigdl_caffe.layers.ssd import FORK, check_predictions
+from bigdl_caffe.nn import evaluation, multibox
 from bigdl_caffe.nn.mining import Mining
-from bigdl_caffe.nn.multibox import MultiBox
-from bigdl_caffe.nn.multibox import MultiBoxLoss as MultiBoxLossModule
 
 P = pb.MultiBoxLossParameter
 
@@ -73,8 +72,8 @@ class MultiBoxLoss(Loss):
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         p, counts = self.param, list(self.spec.param.propagate_down)[:2] or [True, True]
-        return MultiBoxLossModule(
-            MultiBox(
+        return multibox.MultiBoxLoss(
+            multibox.MultiBox(
                 classes=p.num_classes,
                 background=p.background_label_id,
                 code=pb.PriorBoxParameter.CodeType.Name(p.code_type),
@@ -120,9 +119,53 @@ def check_objects(shape: Shape, bottom: int) -> None:
 
 @register("DetectionEvaluate")
 class DetectionEvaluate(Metric):
-    """Matches of detections and boxes (detection_evaluate_layer.cpp of SSD)."""
+    """True and false positives among detections, in rows for each class and each detection.
+
+    From detection_evaluate_layer.cpp of SSD. Boxes are compared as shares of the image.
+    """
+
+    fork = FORK
+    dynamic = True
+    without_golden = (
+        "no net of tests/golden has this layer; tests/layers/test_ssd.py holds it against loops "
+        "written after the fork's source"
+    )
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        p = self.param = spec.param.detection_evaluate_param
+        if not p.background_label_id < p.num_classes:
+            raise ShapeError(
+                f"background_label_id {p.background_label_id} is none of {p.num_classes} classes: "
+                f"give num_classes, the background included"
+            )
+        if not p.overlap_threshold > 0:
+            raise ShapeError(f"overlap_threshold {p.overlap_threshold} has to be positive")
+        if p.name_size_file:
+            raise UnsupportedLayerError(
+                f"name_size_file: {p.name_size_file} makes boxes those of pixels of the images "
+                f"that it lists, as they come one by one from a database: remove it to compare "
+                f"them as shares of the image"
+            )
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return rows of five numbers: one a class but the background, one a detection."""
-        classes = self.spec.param.detection_evaluate_param.num_classes
-        return [(1, 1, classes - 1 + bottoms[0][2], 5)]
+        if len(bottoms[0]) != 4 or count(bottoms[0]) != bottoms[0][2] * 7 or bottoms[0][3] != 7:
+            raise ShapeError(
+                f"bottom 0 is {bottoms[0]}; detections are (1, 1, rows, 7), as DetectionOutput "
+                f"makes them"
+            )
+        check_objects(bottoms[1], 1)
+        return [(1, 1, self.param.num_classes - 1 + bottoms[0][2], 5)]
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        p = self.param
+        return evaluation.DetectionEvaluate(
+            evaluation.Evaluation(
+                classes=p.num_classes,
+                background=p.background_label_id,
+                overlap=p.overlap_threshold,
+                difficult=p.evaluate_difficult_gt,
+            )
+        )
