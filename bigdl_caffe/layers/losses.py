@@ -10,7 +10,7 @@ from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.options import refuse
-from bigdl_caffe.layers.registry import Layer, Role, count, exactly, register
+from bigdl_caffe.layers.registry import Layer, Role, between, count, exactly, register
 from bigdl_caffe.nn import losses as modules
 
 
@@ -90,14 +90,24 @@ class Loss(Layer):
     tops = exactly(1)
     in_place = False
 
+    weighs = True
+    """Whether its top counts for 1 where no loss_weight is given, as LossLayer::LayerSetUp has it.
+    Layers of forks that set up without it count for nothing then."""
+
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        weights = len(spec.param.loss_weight) or 1  # Caffe adds a weight of 1 where none is given
-        if self.role is Role.LOSS and weights != len(spec.tops):
+        alone = self.weighs and self.role is Role.LOSS and not spec.param.loss_weight
+        if alone and len(spec.tops) > 1:
             raise ShapeError(
-                f"{weights} loss_weight for {len(spec.tops)} tops: give one a top, 0 where it is "
-                f"no loss"
+                f"no loss_weight for {len(spec.tops)} tops, and Caffe adds one only: give one a "
+                f"top, 0 where it is no loss"
             )
+
+    def loss_weights(self) -> Sequence[float]:
+        """Return what each top counts for in the net's loss."""
+        if not (self.weighs or self.spec.param.loss_weight):
+            return [0.0] * len(self.spec.tops)
+        return super().loss_weights()
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return scalars, once the first two bottoms have as many rows."""
@@ -195,16 +205,19 @@ class ContrastiveLoss(Loss):
     """Loss of alike and unlike pairs (contrastive_loss_layer.cpp).
 
     ``legacy_version`` has the gradient of the CPU code; the GPU's leaves the difference out.
+    With four bottoms it is happynear/caffe-windows' type: pairs of equal labels are alike, and
+    the version is always the legacy one.
     """
 
-    bottoms = exactly(3)
-    label_bottoms = frozenset({2})
+    bottoms = between(3, 4)
+    label_bottoms = frozenset({2, 3})
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar, once there are two vectors and a label a row."""
         same_rows(bottoms)
         same_counts(bottoms[:2])
-        one_label_a_row((bottoms[0], bottoms[2]))
+        for labels in bottoms[2:]:
+            one_label_a_row((bottoms[0], labels))
         if max(bottoms[0][2:] + bottoms[1][2:], default=1) > 1:
             raise ShapeError(
                 f"bottoms 0 and 1 are {bottoms[0]} and {bottoms[1]}; ContrastiveLoss takes "
@@ -215,4 +228,4 @@ class ContrastiveLoss(Loss):
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         param = self.spec.param.contrastive_loss_param
-        return modules.ContrastiveLoss(param.margin, param.legacy_version)
+        return modules.ContrastiveLoss(param.margin, param.legacy_version or len(bottoms) == 4)

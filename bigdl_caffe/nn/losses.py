@@ -157,12 +157,17 @@ class ContrastiveLoss(nn.Module):
         super().__init__()
         self.margin, self.legacy = margin, legacy
 
-    def forward(self, a: Tensor, b: Tensor, alike: Tensor) -> Tensor:
-        """Return the scalar loss of two times (N, channels); ``alike`` is not 0 for like pairs."""
+    def forward(self, a: Tensor, b: Tensor, label: Tensor, other: Tensor | None = None) -> Tensor:
+        """Return the scalar loss of two times (N, channels).
+
+        Pairs are alike where ``label`` is not 0, or where there is ``other``, equal to it.
+        """
         square = (a - b.reshape(a.shape)).flatten(1).square().sum(1)
         if self.legacy:
             unlike = (self.margin - square).relu()
         else:
             root: Tensor = _Distance.apply(square)  # type: ignore[no-untyped-call]  # torch does not type it
             unlike = (self.margin - root).relu().square()
-        return torch.where(alike.flatten().long() != 0, square, unlike).sum() / (2 * len(a))
+        whole = label.flatten().long()
+        alike = whole != 0 if other is None else whole == other.flatten().long()
+        return torch.where(alike, square, unlike).sum() / (2 * len(a))

@@ -121,7 +121,7 @@ def test_modules_take_other_batch_sizes_than_the_prototxt() -> None:
 
 
 def contrastive_loops(a: np.ndarray, b: np.ndarray, alike: np.ndarray, margin: float) -> tuple:
-    """The legacy rule of contrastive_loss_layer.cpp, pair by pair: its loss and a's gradient."""
+    """The rule of ``legacy_version`` and of caffe-windows, pair by pair: loss, and a's gradient."""
     loss, diff = 0.0, np.zeros(a.shape)
     for i in range(len(a)):
         square = ((a[i] - b[i]) ** 2).sum()
@@ -132,11 +132,20 @@ def contrastive_loops(a: np.ndarray, b: np.ndarray, alike: np.ndarray, margin: f
     return loss / len(a) / 2, diff / len(a)
 
 
-def test_contrastive_loss_of_the_legacy_version() -> None:
+@pytest.mark.parametrize(
+    ("version", "labels"),
+    [
+        ("legacy_version: true", [[1, 0, 0, 7, 0, 0]]),
+        ("", [[1, 2, 3, 4, 5, 6], [1, 1, 1, 4, 2, 3]]),
+    ],
+    ids=["legacy", "two labels"],
+)
+def test_contrastive_loss_by_the_squared_distance(version: str, labels: list[list[int]]) -> None:
     a, b = random(6, 3).requires_grad_(), (0.5 * random(6, 3)).requires_grad_()
     alike = torch.tensor([1.0, 0, 0, 1, 0, 0])
-    options = "contrastive_loss_param { margin: 1.5 legacy_version: true }"
-    loss = module("ContrastiveLoss", options, a.shape, b.shape, (6,))(a, b, alike)
+    options = f"contrastive_loss_param {{ margin: 1.5 {version} }}"
+    built = module("ContrastiveLoss", options, a.shape, b.shape, *[(6,)] * len(labels))
+    loss = built(a, b, *torch.tensor(labels).float())
     arrays = (t.detach().double().numpy() for t in (a, b, alike))
     expected, diff = contrastive_loops(*arrays, margin=1.5)
     assert_close_to_caffe(loss.detach(), expected)
