@@ -19,6 +19,10 @@ from bigdl_caffe.nn import activation as modules
 class ReLU(Layer):
     """``max(x, 0) + negative_slope * min(x, 0)`` (relu_layer.cpp)."""
 
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        refuse(spec.param.relu_param, "fuse")
+
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         slope = self.spec.param.relu_param.negative_slope
@@ -27,11 +31,25 @@ class ReLU(Layer):
 
 @register("ReLU6")
 class ReLU6(Layer):
-    """ReLU cut off at 6, of the MobileNet-SSD and MobileNet-YOLO forks."""
+    """ReLU cut off at 6 (relu6_layer.cpp).
+
+    The slope below 0 is relu6_param's, or relu_param's as in NVIDIA's fork.
+    """
+
+    fork = "eric612/MobileNet-YOLO, NVIDIA/caffe"
+    without_golden = (
+        "that fork was not run; held against its formula in tests/layers/test_options.py"
+    )
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        own = spec.param.HasField("relu6_param")
+        self.param = spec.param.relu6_param if own else spec.param.relu_param
+        refuse(self.param, "fuse")
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
-        slope = self.spec.param.relu6_param.negative_slope
+        slope = self.param.negative_slope
         return modules.ReLU6(slope) if slope else nn.ReLU6()
 
 
@@ -195,6 +213,7 @@ class Dropout(Layer):
 
     With ``scale_train: false`` of some forks, TEST scales by ``1 - dropout_ratio`` and TRAIN
     does not scale. With ``sample_weights_test`` of SegNet's, TEST does what TRAIN does.
+    ``random_seed`` of NVIDIA's is not read: torch's own seed repeats a run.
     """
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:

@@ -50,13 +50,12 @@ def geometry(param: pb.ConvolutionParameter, axis: int, axes: int) -> Geometry:
     return Geometry(axis, kernel, stride, pad, dilation)
 
 
-@register("Convolution", "DepthwiseConvolution")
+@register("Convolution")
 class Convolution(Layer):
     """Caffe's convolution (base_conv_layer.cpp, conv_layer.cpp).
 
     Blobs: weight (num_output, channels / group, kernel...), bias (num_output).
-    Several bottoms share them, a top each. DepthwiseConvolution of
-    yonghenglh6/DepthwiseConvolution is the same layer with a faster kernel.
+    Several bottoms share them, a top each.
     """
 
     bottoms = at_least(1)
@@ -66,7 +65,7 @@ class Convolution(Layer):
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.convolution_param
-        refuse(self.param, "relu", "coeff", "fusion_type")
+        refuse(self.param, "relu", "negative_slope", "coeff", "fusion_type")
         if len(spec.bottoms) != len(spec.tops):
             raise ShapeError(
                 f"{len(spec.bottoms)} bottoms and {len(spec.tops)} tops: give one top a bottom"
@@ -137,12 +136,26 @@ class Convolution(Layer):
         return sum(map(count, bottoms if self.transposed else tops)) * count(weight[1:])
 
 
+AS_GROUPS = "that fork was not run; held against a Convolution with groups, which it equals"
+
+
+@register("DepthwiseConvolution")
+class DepthwiseConvolution(Convolution):
+    """Convolution, which the fork runs faster with a group a channel (depthwise_conv_layer.cpp)."""
+
+    fork = "yonghenglh6/DepthwiseConvolution"
+    without_golden = AS_GROUPS
+
+
 @register("ConvolutionDepthwise")
 class ConvolutionDepthwise(Convolution):
-    """One filter a channel, as ConvolutionDepthwise of BVLC/caffe pull request 5665.
+    """Convolution with one filter a channel (conv_dw_layer.cpp).
 
     ``group`` is not read: it is the number of channels, and num_output equals it.
     """
+
+    fork = "BVLC/caffe#5665"
+    without_golden = AS_GROUPS
 
     def groups(self, channels: int) -> int:
         """Return the number of channels."""

@@ -26,7 +26,7 @@ class InnerProduct(Layer):
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.inner_product_param
-        refuse(self.param, "relu")
+        refuse(self.param, "relu", "negative_slope")
         if not self.param.num_output:
             raise ShapeError("num_output is 0 or missing: give the number of outputs")
 

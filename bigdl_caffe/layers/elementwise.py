@@ -9,7 +9,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import one_of, same_shapes
+from bigdl_caffe.layers.options import one_of, refuse, same_shapes
 from bigdl_caffe.layers.registry import Layer, at_least, count, register
 from bigdl_caffe.nn.elementwise import Concat as ConcatModule
 from bigdl_caffe.nn.elementwise import Maximum, Product, Sum
@@ -74,6 +74,7 @@ class Concat(Layer):
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
+        refuse(spec.param.concat_param, "per_fla_fuse")
         self.along = one_of(spec.param.concat_param, "concat_dim", "axis")
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:

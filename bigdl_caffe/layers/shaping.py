@@ -103,8 +103,9 @@ class Flatten(Layer):
 
 @register("Permute")
 class Permute(Layer):
-    """Axes in another order; those not named follow in theirs (permute_layer.cpp of SSD)."""
+    """Axes in another order; those not named follow in theirs (permute_layer.cpp)."""
 
+    fork = "weiliu89/caffe (ssd branch)"
     in_place = False
 
     def order(self, rank: int) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ class PReLU(Weighted):
 
 
 class ReLU6(nn.Module):
-    """A leaky ReLU cut off at 6."""
+    """A leaky ReLU cut off at 6, where the gradient ends (relu6_layer.cpp)."""
 
     def __init__(self, slope: float) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class ReLU6(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the same shape."""
-        return F.leaky_relu(x, self.slope).clamp(max=6)
+        return torch.where(x < 6, F.leaky_relu(x, self.slope), 6.0)
 
 
 class Dropout(nn.Module):

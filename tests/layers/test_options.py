@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from bigdl_caffe.errors import CaffeError, ShapeError, UnsupportedLayerError
 from tests.compare import assert_close_to_caffe
@@ -86,11 +87,24 @@ REFUSED = [
         IMAGE,
         "stride .* beyond 2147483647",
     ),
+    (
+        "Pooling",
+        "pooling_param { kernel_size: 2 axis: 2 }",
+        IMAGE,
+        "axis: 2 is an option of a fork",
+    ),
+    ("SPP", "", IMAGE, "pyramid_height"),
+    ("SPP", "spp_param { pyramid_height: 4 }", IMAGE, "level 3 .* smaller pyramid_height"),
+    ("SPP", "spp_param { pyramid_height: 2 pool: STOCHASTIC }", (2, 4, 5, 5), "level 1"),
+    ("SPP", "spp_param { pyramid_height: 1 }", (2, 4), "takes 4 axes"),
     ("LRN", "lrn_param { local_size: 4294967295 }", IMAGE, "beyond 2147483647"),
+    ("MVN", "", (1, 2, 3, 4, 5), "at most 4 axes"),
     ("BatchNorm", "batch_norm_param { eps: -1 }", IMAGE, "negative"),
     ("LRN", "lrn_param { local_size: 4 }", IMAGE, "odd number"),
     ("LRN", "", (2, 4), "takes 4 axes"),
     ("BatchNorm", "batch_norm_param { scale_bias: true }", IMAGE, "of a fork"),
+    ("BatchNorm", "batch_norm_param { scale_filler { value: 2 } }", IMAGE, "Scale layer"),
+    ("BatchNorm", "batch_norm_param { use_weight_bias: true }", IMAGE, "Scale layer"),
     ("Scale", "scale_param { axis: 2 num_axes: 3 }", IMAGE, "does not fit"),
     ("Dropout", "dropout_param { dropout_ratio: 1 }", IMAGE, "not in"),
     ("Exp", "exp_param { base: 0 }", IMAGE, "not positive"),
@@ -107,6 +121,18 @@ REFUSED = [
     ("Slice", "slice_param { slice_point: 2 }", IMAGE, "slice_point for 1 tops"),
     ("Slice", "slice_param { axis: 1 slice_dim: 1 }", IMAGE, "keep axis only"),
     ("Concat", "concat_param { axis: 1 concat_dim: 1 }", IMAGE, "keep axis only"),
+    ("Concat", "concat_param { per_fla_fuse: true }", IMAGE, "of a fork"),
+    ("ReLU", "relu_param { fuse: true }", IMAGE, "of a fork"),
+    ("Im2col", "convolution_param { kernel_size: 3 axis: 3 }", IMAGE, "bottom's last"),
+    ("Im2col", "convolution_param { }", IMAGE, "kernel_size has 0 values"),
+    ("ArgMax", "argmax_param { top_k: 0 }", IMAGE, "top_k is 0"),
+    ("ArgMax", "argmax_param { top_k: 5 axis: 1 }", IMAGE, "more than the 4"),
+    ("ArgMax", "argmax_param { top_k: 145 }", IMAGE, "more than the 144"),
+    ("ArgMax", "", (), "at least one"),
+    ("Reduction", "reduction_param { axis: 4 }", IMAGE, "out of range"),
+    ("Tile", "tile_param { axis: 1 }", IMAGE, "tiles is 0"),
+    ("Tile", "tile_param { axis: 4 tiles: 2 }", IMAGE, "out of range"),
+    ("Embed", "embed_param { num_output: 2 }", IMAGE, "input_dim 0"),
 ]
 
 
@@ -123,11 +149,11 @@ def test_slices_that_do_not_come_out_even() -> None:
         layer("Slice", tops=3).top_shapes([IMAGE])
 
 
-def test_stochastic_pooling_is_for_test_only() -> None:
-    options = "pooling_param { kernel_size: 2 pool: STOCHASTIC }"
-    assert layer("Pooling", options).top_shapes([IMAGE]) == [(2, 4, 5, 5)]
-    with pytest.raises(UnsupportedLayerError, match="TEST phase"):
-        layer("Pooling", options, phase="TRAIN")
+@pytest.mark.parametrize("option", ["update_global_stats: true", "stats_batch_size: 8"])
+def test_how_forks_gather_statistics_matters_in_training_only(option: str) -> None:
+    layer("BatchNorm", f"batch_norm_param {{ {option} }}")
+    with pytest.raises(UnsupportedLayerError, match="of a fork"):
+        layer("BatchNorm", f"batch_norm_param {{ {option} }}", phase="TRAIN")
 
 
 def test_maximum_in_place_is_refused() -> None:
@@ -181,6 +207,15 @@ def test_relu6_cuts_off_at_6() -> None:
     assert_close_to_caffe(layer("ReLU6").module([IMAGE])(x), x.clamp(0, 6))
     leaky = layer("ReLU6", "relu6_param { negative_slope: 0.1 }").module([IMAGE])
     assert_close_to_caffe(leaky(x), (x.clamp(min=0) + 0.1 * x.clamp(max=0)).clamp(max=6))
+    other = layer("ReLU6", "relu_param { negative_slope: 0.1 }").module([IMAGE])
+    assert_close_to_caffe(other(x), leaky(x))
+
+
+@pytest.mark.parametrize("slope", [0, 0.25])
+def test_relu6_passes_no_gradient_from_6_on(slope: float) -> None:
+    x = torch.tensor([-1.0, 0, 3, 6, 7], requires_grad=True)
+    layer("ReLU6", f"relu6_param {{ negative_slope: {slope} }}").module([(5,)])(x).sum().backward()
+    assert x.grad.tolist() == [slope, slope, 1, 0, 0]
 
 
 def test_dropout_that_scales_in_test() -> None:

@@ -18,7 +18,14 @@ from tests.paths import GOLDEN
 TYPES = {name: cls for name, cls in registry().items() if not name.startswith("~")}
 CASES = golden_cases(GOLDEN)
 DYNAMIC = {name for name, cls in TYPES.items() if cls.dynamic}
-SETS_NO_NUMBER = {"engine", "debug_info"}
+SETS_NO_NUMBER = {
+    "engine",
+    "debug_info",
+    "force_nd_im2col",
+    "conv_algorithm",
+    "conv_algos_override",
+    "cudnn_convolution_algo_seeker",
+}
 """Options that choose how a layer computes, and not what."""
 
 
