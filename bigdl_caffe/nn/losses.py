@@ -13,8 +13,10 @@ from torch.nn import functional as F
 
 from bigdl_caffe.nn.labels import class_labels
 
+FLT_MIN = torch.finfo(torch.float32).tiny
+"""The least probability that SoftmaxWithLoss takes a logarithm of, in double precision too."""
 LOG_THRESHOLD = 1e-20
-"""kLOG_THRESHOLD of loss_layer.hpp: the least probability that a logarithm is taken of."""
+"""kLOG_THRESHOLD of loss_layer.hpp: the same of other losses."""
 
 
 def normalizer(

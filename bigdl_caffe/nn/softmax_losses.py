@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bigdl_caffe.nn.labels import IGNORED, class_labels
-from bigdl_caffe.nn.losses import LOG_THRESHOLD, floored, normalizer
+from bigdl_caffe.nn.losses import FLT_MIN, LOG_THRESHOLD, floored, normalizer
 
 
 class SoftmaxLoss(nn.Module):
@@ -69,7 +69,7 @@ class SoftmaxWithLoss(SoftmaxLoss):
         Whether each label counts one over how many such labels there are instead.
     """
 
-    least = torch.finfo(torch.float32).tiny
+    least = FLT_MIN
     weights: Tensor | None
 
     def __init__(
