@@ -32,6 +32,21 @@ def fork_options(spec: LayerDef, message: str, defaults: dict[str, Any]) -> dict
     given = spec.unknown.get(message, {})
     if not isinstance(given, dict):
         raise ShapeError(f"{message} is {given!r}: give it once, as {message} {{ ... }}")
+    return known_options(given, message, defaults)
+
+
+def known_options(given: dict[str, Any], message: str, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return ``defaults`` overridden by what is ``given``; see `fork_options`.
+
+    Parameters
+    ----------
+    given : dict
+        Names and values, of whatever form of text.
+    message : str
+        What holds them, for the errors.
+    defaults : dict
+        Every option that is computed, with its default.
+    """
     strange = given.keys() - defaults.keys()
     if strange:
         raise UnsupportedLayerError(
