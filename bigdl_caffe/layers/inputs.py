@@ -210,6 +210,10 @@ class MemoryData(Source):
         p = self.spec.param.memory_data_param
         return p.height, p.width
 
+    def label(self, data: Shape) -> Shape:
+        """Return (n, 1, 1, 1), which Caffe's Forward makes of the (n,) that it sets up."""
+        return (data[0], 1, 1, 1)
+
 
 @register("HDF5Data")
 class HDF5Data(Source):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pathlib import Path
+
 import pytest
 
 from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.layers.fork_inputs import TYPES
 from tests.layers.build import layer
+from tests.nets import net
 from tests.nets import net
 
 KNOWN = [
@@ -48,7 +52,7 @@ KNOWN = [
     (
         "MemoryData",
         "memory_data_param { batch_size: 2 channels: 1 height: 4 width: 5 }",
-        [(2, 1, 4, 5), (2,)],
+        [(2, 1, 4, 5), (2, 1, 1, 1)],
     ),
     (
         "WindowData",
@@ -110,3 +114,27 @@ def test_labels_follow_the_shape_given_for_the_data(tmp_path: Path) -> None:
         input_shapes={"data": (2, 3, 4, 4)},
     )
     assert model.inputs == {"data": (2, 3, 4, 4), "label": (2,)}
+
+
+def test_dummy_data_has_its_shape_in_one_form() -> None:
+    options = "dummy_data_param { shape { dim: 2 } num: 2 channels: 1 height: 1 width: 1 }"
+    with pytest.raises(ShapeError, match="keep shape"):
+        layer("DummyData", options, bottoms=0).top_shapes([])
+
+
+@pytest.mark.parametrize("kind", [kind for types in TYPES for kind in types])
+def test_what_only_a_forks_data_tell_has_to_be_passed(kind: str) -> None:
+    fed = layer(kind, bottoms=0, tops=2)
+    with pytest.raises(ShapeError, match=r"input_shapes=\{'t1': \(\.\.\.\)\}"):
+        fed.fed_shapes({"t0": (1, 3)})
+    assert fed.fed_shapes({"t0": (1, 3), "t1": (2,)}) == [(1, 3), (2,)]
+
+
+def test_a_net_on_a_forks_python_data_layer_loads(tmp_path: Path) -> None:
+    text = """
+    layer { name: "data" type: "Python" top: "data" top: "label"
+            python_param { module: "voc_layers" layer: "VOCSegDataLayer" } }
+    layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" }
+    """
+    model = net(tmp_path, text, input_shapes={"data": (1, 3, 4, 5)})
+    assert model.blob_shapes["relu"] == (1, 3, 4, 5)
