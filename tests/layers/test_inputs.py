@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pathlib import Path
-
 import pytest
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.layers.fork_inputs import TYPES
 from tests.layers.build import layer
-from tests.nets import net
 from tests.nets import net
 
 KNOWN = [
