@@ -89,8 +89,7 @@ class Loss(Layer):
     bottoms = exactly(2)
     tops = exactly(1)
     in_place = False
-
-    weighs = True
+    weighs: bool = True
     """Whether its top counts for 1 where no loss_weight is given, as LossLayer::LayerSetUp has it.
     Layers of forks that set up without it count for nothing then."""
 

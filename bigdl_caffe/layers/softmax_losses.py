@@ -63,7 +63,7 @@ class SoftmaxWithLoss(SoftmaxLoss):
         super().__init__(spec, phase)
         self.start = spec.param.softmax_param.axis
         fork = spec.unknown.get("loss_param", {})
-        self.weighs = bool(fork.get("weight_by_label_freqs"))
+        self.weighted = bool(fork.get("weight_by_label_freqs"))
         given = fork.get("class_weighting", [])
         self.weights = given if isinstance(given, list) else [given]
         if not all(isinstance(weight, int | float) for weight in self.weights):
@@ -72,7 +72,7 @@ class SoftmaxWithLoss(SoftmaxLoss):
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar, and the first bottom's shape for the second top."""
         tops, classes = super().top_shapes(bottoms), self.classes(bottoms)
-        if self.weighs and len(self.weights) not in (0, classes):
+        if self.weighted and len(self.weights) not in (0, classes):
             raise ShapeError(
                 f"{len(self.weights)} class_weighting for {classes} classes: give one a class"
             )
@@ -80,9 +80,11 @@ class SoftmaxWithLoss(SoftmaxLoss):
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
-        weights = self.weights if self.weighs and self.weights else None
+        weights = self.weights if self.weighted and self.weights else None
         return modules.SoftmaxWithLoss(
-            **self.settings(bottoms), weights=weights, by_frequency=self.weighs and weights is None
+            **self.settings(bottoms),
+            weights=weights,
+            by_frequency=self.weighted and weights is None,
         )
 
 

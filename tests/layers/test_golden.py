@@ -152,6 +152,6 @@ def test_what_caffe_cannot_differentiate_is_refused(case: Case) -> None:
         b: torch.ones(shape).requires_grad_(b in AT_BACKWARD[case.name])
         for b, shape in model.inputs.items()
     }
-    top = next(iter(module(feed).values()))
+    *_, top = module(feed).values()  # the inputs come first
     with pytest.raises(CaffeError, match="no backward pass"):
         top.sum().backward()
