@@ -55,7 +55,7 @@ class ProposalBase(Layer):
     dynamic = True
     without_golden = (
         "the fork was not run; held against loops written after its source in "
-        "tests/layers/test_rcnn.py"
+        "tests/layers/test_proposals.py"
     )
 
     column: ClassVar[bool]
