@@ -38,7 +38,7 @@ class Rule:
     stored : bool
         By the stored statistics; otherwise by the batch's.
     keep : float or None
-        How much of the stored statistics a forward pass by the batch keeps; None: none are.
+        How much of the stored statistics a forward pass in TRAIN keeps; None: none are stored.
     frozen : bool
         Whether scale and shift are constants, and the stored variances start from 1.
     """
@@ -117,9 +117,7 @@ class BN(Layer):
     def _windows(self) -> Rule:
         p, given = self.param, self.given
         stored = given["moving_average"] and self.phase == "TEST"
-        # Only a pass in TRAIN writes the statistics, and it takes a share of `decay`.
-        keep = 1 - given["decay"] if self.phase == "TRAIN" else 1.0
-        return Rule(p.scale_filler, p.shift_filler, given["var_eps"], stored, keep)
+        return Rule(p.scale_filler, p.shift_filler, given["var_eps"], stored, 1 - given["decay"])
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return the bottom's shape, then (1, channels, 1, 1) for mean and variance."""
@@ -155,7 +153,8 @@ class BN(Layer):
             return modules.Affine()
         if rule.stored:
             return modules.StoredBN(rule.eps, rule.frozen)
-        return modules.BatchBN(rule.eps, rule.keep, len(self.spec.tops))
+        keep = rule.keep if self.phase == "TRAIN" else None
+        return modules.BatchBN(rule.eps, keep, len(self.spec.tops))
 
     def mixes_rows(self, bottoms: Sequence[Shape]) -> bool:
         """Return whether it normalises by the batch."""

@@ -75,7 +75,7 @@ class BatchBN(Channels):
         Added to the variance.
     keep : float or None
         How much of ``mean`` and ``variance`` stays when the batch's own are mixed in; None
-        where there are none.
+        leaves them as they are.
     tops : int
         1, or 2 or 3 for the batch's mean and variance besides.
     """
