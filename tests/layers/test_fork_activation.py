@@ -110,11 +110,7 @@ def test_they_run_in_a_net(tmp_path: Path) -> None:
     layer {{ name: "b" type: "SeLuDropout" bottom: "x" top: "x" }}
     layer {{ name: "c" type: "Insanity" bottom: "x" top: "x" insanity_param {{ lb: 3 ub: 5 }} }}
     layer {{ name: "d" type: "Python" bottom: "x" top: "y"
-             {
-        param_str("TEST", "0.1").replace(
-            "{", "{ module: 'spatial_dropout' layer: 'SpatialDropoutLayer' ", 1
-        )
-    } }}
+             {param_str("TEST", "0.1")} }}
     layer {{ name: "e" type: "TopK" bottom: "y" top: "z" topk_param {{ k: 3 }} }}
     """
     for phase in ("TRAIN", "TEST"):
