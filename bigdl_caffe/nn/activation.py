@@ -55,7 +55,10 @@ class Dropout(nn.Module):
 
 
 class Power(nn.Module):
-    """``(shift + scale * x) ** power`` (power_layer.cpp)."""
+    """``(shift + scale * x) ** power`` (power_layer.cpp).
+
+    Where x and shift are 0 the gradient is the function's own; Caffe's, a quotient, is NaN.
+    """
 
     def __init__(self, power: float, scale: float, shift: float) -> None:
         super().__init__()
