@@ -156,10 +156,10 @@ def _pair(p: pb.PriorBoxParameter, name: str, square: str) -> tuple[float, float
 class DetectionOutput(Layer):
     """Boxes of a location and a confidence blob after non-maximum suppression, batches too.
 
-    From detection_output_layer.cpp of SSD. Rows go by image, class and falling score; equal
-    scores by prior, where Caffe leaves their order to its sort. What it writes to files
-    (``save_output_param``) and draws on a screen (``visualize``) is left out: neither changes a
-    number of the top.
+    From detection_output_layer.cpp of SSD. Rows go by image, class and falling score, and equal
+    scores as Caffe's own sort leaves them. What it writes to files (``save_output_param``) and
+    draws on a screen (``visualize``, ``visualize_threshold``, ``save_file``, a fourth bottom) is
+    left out: none of it changes a number of the top.
     """
 
     fork = FORK

@@ -13,7 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 64  # boxes a problem that one step of `suppress` compares at a time
+NOWHERE = (torch.inf, torch.inf, -torch.inf, -torch.inf)
+"""A box that overlaps none."""
+BLOCK = 32  # boxes a problem that one step of `suppress` compares at a time...
+GROUP = 32  # ...in so many problems, which caches hold
 
 
 def sizes(boxes: Tensor, pixel: float = 0.0) -> Tensor:
@@ -33,11 +36,17 @@ def iou(a: Tensor, b: Tensor, pixel: float = 0.0) -> Tensor:
     It is 0 where two boxes do not meet, and where neither has an area. No gradient flows.
     """
     one, two = a.unsqueeze(-2).unbind(-1), b.unsqueeze(-3).unbind(-1)
-    width = (torch.minimum(one[2], two[2]) - torch.maximum(one[0], two[0])).add_(pixel)
-    height = (torch.minimum(one[3], two[3]) - torch.maximum(one[1], two[1])).add_(pixel)
-    both = width.clamp_(min=0).mul_(height.clamp_(min=0))
-    union = (areas(a, pixel).unsqueeze(-1) + areas(b, pixel).unsqueeze(-2)).sub_(both)
-    return both.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
+    width = _shared(one[0], one[2], two[0], two[2], pixel)
+    both = width.mul_(_shared(one[1], one[3], two[1], two[3], pixel))
+    tiny = torch.finfo(both.dtype).tiny  # so that nothing over nothing is nothing
+    sizes_a, sizes_b = (areas(boxes, pixel).clamp_(min=tiny) for boxes in (a, b))
+    return both.div_((sizes_a.unsqueeze(-1) + sizes_b.unsqueeze(-2)).sub_(both))
+
+
+def _shared(least: Tensor, most: Tensor, other: Tensor, end: Tensor, pixel: float) -> Tensor:
+    """Return the length that spans from ``least`` to ``most`` and ``other`` to ``end`` share."""
+    length = torch.minimum(most, end).sub_(torch.maximum(least, other))
+    return (length.add_(pixel) if pixel else length).clamp_(min=0)
 
 
 # --- how a network says a box relative to a prior ----------------------------------------
@@ -144,46 +153,71 @@ def suppress(
     Tensor
         (problems, n) of bool, on the boxes' device.
     """
-    sweep = _Sweep(boxes.detach().cpu(), threshold, eta, pixel)
-    on_cpu = valid.cpu()
+    boxes, on_cpu = boxes.detach().cpu(), valid.cpu()
+    boxes = boxes.where(~boxes.isnan().any(-1, keepdim=True), boxes.new_tensor(NOWHERE))
+    limits = _limits(threshold, eta).to(boxes.dtype)
+    extent = (on_cpu * torch.arange(1, boxes.shape[1] + 1)).amax(1) if boxes.shape[1] else on_cpu
     keep = torch.zeros_like(on_cpu)
+    for rows in torch.split(extent.argsort(descending=True), GROUP):  # of about the same extent
+        k = int(extent[rows[0]])
+        keep[rows, :k] = _suppress(boxes[rows, :k], on_cpu[rows, :k], limits, pixel, most)
+    return keep.to(valid.device)
+
+
+def _limits(threshold: float, eta: float) -> Tensor:
+    """Return the threshold after 0, 1, 2... survivors, up to where it stays."""
+    limits = [np.float32(threshold)]
+    while eta < 1 and limits[-1] > 0.5:
+        limits.append(limits[-1] * np.float32(eta))
+    return torch.tensor(np.array(limits))
+
+
+def _suppress(
+    boxes: Tensor, valid: Tensor, limits: Tensor, pixel: float, most: int | None
+) -> Tensor:
+    """Do `suppress`'s work, a block of boxes after the other, each against all survivors."""
+    kept = boxes.new_tensor(NOWHERE).repeat(*boxes.shape[:2], 1)
+    count = torch.zeros(len(boxes), dtype=torch.long)
+    keep = torch.zeros_like(valid)
     for start in range(0, boxes.shape[1], BLOCK):
         span = slice(start, start + BLOCK)
-        keep[:, span] = sweep.step(sweep.boxes[:, span], on_cpu[:, span])
-        if most is not None and int(sweep.count.min()) >= most:
+        block, past = boxes[:, span], kept[:, : int(count.max())]
+        worst = iou(past, block, pixel).amax(1) if past.shape[1] else block.new_zeros(())
+        over = iou(block, block, pixel).triu_(1)
+        keep[:, span] = new = _settle(valid[:, span], worst, over, count, limits)
+        row, column = new.nonzero().unbind(1)
+        place = count.unsqueeze(1) + new.cumsum(1) - 1
+        kept[row, place[row, column]] = block[row, column]
+        count += new.sum(1)
+        if most is not None and int(count.min()) >= most:
             break
-    return keep.to(boxes.device)
+    return keep
 
 
-class _Sweep:
-    """What `suppress` knows of the boxes so far: the survivors, and each problem's threshold."""
+def _settle(valid: Tensor, worst: Tensor, over: Tensor, count: Tensor, limits: Tensor) -> Tensor:
+    """Return which boxes of a block survive.
 
-    def __init__(self, boxes: Tensor, threshold: float, eta: float, pixel: float) -> None:
-        self.boxes, self.eta, self.pixel = boxes, eta, pixel
-        self.kept = boxes.new_tensor([torch.inf, torch.inf, -torch.inf, -torch.inf])
-        self.kept = self.kept.repeat(*boxes.shape[:2], 1)  # boxes that overlap nothing
-        self.count = torch.zeros(len(boxes), dtype=torch.long)
-        self.limit = boxes.new_full((len(boxes),), threshold).numpy()
+    A box depends on those before it only, so that repeating the rule settles them from the
+    first on, and all of them in few rounds, as chains of boxes that free each other are short.
 
-    def step(self, block: Tensor, valid: Tensor) -> Tensor:
-        """Return which boxes of ``block`` (problems, n, 4) survive, and remember them."""
-        kept = self.kept[:, : int(self.count.max())]
-        worst = iou(kept, block, self.pixel).amax(1) if kept.shape[1] else block.new_zeros(())
-        worst = worst.expand(valid.shape).contiguous()
-        keep = self._within(iou(block, block, self.pixel), worst, valid)
-        place = self.count[:, None] + keep.cumsum(1) - 1
-        rows = torch.arange(len(block))[:, None].expand_as(place)
-        self.kept[rows[keep], place[keep]] = block[keep]
-        self.count += keep.sum(1)
-        return keep
-
-    def _within(self, overlap: Tensor, worst: Tensor, valid: Tensor) -> Tensor:
-        """Go through a block box by box; ``worst`` holds each one's overlap with survivors."""
-        keep, over, most = valid.numpy().copy(), overlap.numpy(), worst.numpy()
-        for i in range(keep.shape[1]):
-            keep[:, i] &= most[:, i] <= self.limit
-            later = most[:, i + 1 :]
-            np.maximum(later, np.where(keep[:, i, None], over[:, i, i + 1 :], 0), out=later)
-            if self.eta < 1:
-                self.limit[keep[:, i] & (self.limit > 0.5)] *= self.eta
-        return torch.from_numpy(keep)
+    Parameters
+    ----------
+    valid : Tensor
+        (problems, n) of bool.
+    worst : Tensor
+        (problems, n) Largest overlap with a survivor of earlier blocks.
+    over : Tensor
+        (problems, n, n) Overlap of two boxes of the block, where the first comes earlier.
+    count : Tensor
+        (problems,) How many survivors earlier blocks have.
+    limits : Tensor
+        Of `_limits`.
+    """
+    keep, settled = valid, False
+    while not settled:
+        before = count.unsqueeze(1) + keep.cumsum(1) - keep.long()
+        limit = limits[before.clamp_(max=len(limits) - 1)]
+        hit = (over <= limit.unsqueeze(1)).logical_not_() & keep.unsqueeze(2)
+        new = valid & (worst <= limit) & ~hit.any(1)
+        keep, settled = new, torch.equal(new, keep)
+    return keep

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.nn.boxes import iou
+from bigdl_caffe.nn.boxes import NOWHERE, iou
 from bigdl_caffe.nn.detections import place_in_group
 
 NOT, OUTSIDE = -1, -2
@@ -72,7 +72,7 @@ def objects(rows: Tensor, images: int, background: int, classes: int, difficult:
     counts = image.bincount(minlength=images)
     slot = place_in_group(image, counts)
     most = max(1, int(counts.max()))
-    boxes = rows.new_tensor([torch.inf, torch.inf, -torch.inf, -torch.inf]).repeat(images, most, 1)
+    boxes = rows.new_tensor(NOWHERE).repeat(images, most, 1)
     filled = labels.new_full((images, most), -1)
     boxes[image, slot], filled[image, slot] = rows[:, 3:7], rows[:, 1].long()
     return Objects(boxes, filled)
