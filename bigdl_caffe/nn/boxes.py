@@ -153,10 +153,12 @@ def suppress(
     Tensor
         (problems, n) of bool, on the boxes' device.
     """
+    if not valid.numel():
+        return valid
     boxes, on_cpu = boxes.detach().cpu(), valid.cpu()
     boxes = boxes.where(~boxes.isnan().any(-1, keepdim=True), boxes.new_tensor(NOWHERE))
     limits = _limits(threshold, eta).to(boxes.dtype)
-    extent = (on_cpu * torch.arange(1, boxes.shape[1] + 1)).amax(1) if boxes.shape[1] else on_cpu
+    extent = (on_cpu * torch.arange(1, boxes.shape[1] + 1)).amax(1)
     keep = torch.zeros_like(on_cpu)
     for rows in torch.split(extent.argsort(descending=True), GROUP):  # of about the same extent
         k = int(extent[rows[0]])
