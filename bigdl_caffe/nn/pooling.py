@@ -177,7 +177,7 @@ class StochasticPool(nn.Module):
         (StoPoolForwardTest).
     """
 
-    def __init__(self, window: Window | None, draw: bool) -> None:
+    def __init__(self, window: Window | None, draw: bool = False) -> None:
         super().__init__()
         self.window, self.draw = window, draw
 
