@@ -67,7 +67,8 @@ def key_ranges(
     """
     folder, reader = _find(path, backend)
     keys = list(reader.keys(folder))
-    firsts = [keys[len(keys) * i // parts] for i in range(min(parts, len(keys)))]
+    parts = min(parts, len(keys))
+    firsts = [keys[len(keys) * i // parts] for i in range(parts)]
     return list(zip(firsts, [*firsts[1:], None], strict=True))
 
 

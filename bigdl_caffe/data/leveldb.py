@@ -117,6 +117,8 @@ def _read_manifest(folder: Path) -> _Manifest:
     for edit in log_records(manifest.file):
         with within(manifest.file):
             manifest.apply(Reader(edit))
+    if _NEXT not in manifest.numbers:
+        raise CaffeFormatError("the manifest is cut short: it names no files", str(manifest.file))
     return manifest
 
 
