@@ -17,15 +17,20 @@ _LARGEST = torch.finfo(torch.float32).max
 Filler = Callable[[Tensor, pb.FillerParameter, torch.Generator], None]
 
 
-def fill(blob: Tensor, filler: pb.FillerParameter | None, generator: torch.Generator) -> None:
+def fill(
+    blob: Tensor,
+    filler: pb.FillerParameter | tuple[float, ...] | None,
+    generator: torch.Generator,
+) -> None:
     """Fill ``blob`` in place as Caffe's filler of that type does.
 
     Parameters
     ----------
     blob : Tensor
         float32, any shape: (out, in, ...) for the fillers that count fans.
-    filler : FillerParameter or None
-        None fills with zeros, as Caffe's default (constant 0).
+    filler : FillerParameter, tuple of float or None
+        A tuple is the numbers themselves, the last axis running fastest. None fills with
+        zeros, as Caffe's default (constant 0).
     generator : torch.Generator
         Random numbers; Caffe's own sequence is not reproduced, its distributions are.
 
@@ -36,6 +41,9 @@ def fill(blob: Tensor, filler: pb.FillerParameter | None, generator: torch.Gener
         square, sparse where it is not read, options of forks, and for numbers that make no
         distribution.
     """
+    if isinstance(filler, tuple):
+        blob.copy_(torch.tensor(filler).view(blob.shape))
+        return
     filler = filler if filler is not None else pb.FillerParameter()
     function = FILLERS.get(filler.type)
     if function is None:

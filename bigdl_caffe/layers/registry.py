@@ -79,15 +79,15 @@ class BlobSpec:
         Name under which the torch module holds it ("weight", "bias", ...).
     shape : Shape
         Caffe's shape, which is also the module's.
-    filler : FillerParameter or None
-        How Caffe initialises it; None fills with zeros.
+    filler : FillerParameter, tuple of float or None
+        How Caffe initialises it: a filler, or the numbers themselves; None fills with zeros.
     trainable : bool
         False for state that no gradient reaches (BatchNorm's sums).
     """
 
     attr: str
     shape: Shape
-    filler: pb.FillerParameter | None = None
+    filler: pb.FillerParameter | tuple[float, ...] | None = None
     trainable: bool = True
 
 
