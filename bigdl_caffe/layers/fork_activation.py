@@ -102,7 +102,7 @@ def _check_share(name: str, share: float) -> None:
         raise ShapeError(f"{name} {share} is not between 0 and 1: give a share of the elements")
 
 
-@register("Insanity", "INSANITY")
+@register("Insanity")
 class Insanity(Layer):
     """``x`` above 0, else ``x / slope``: the randomised leaky ReLU (insanity_layer.cpp).
 

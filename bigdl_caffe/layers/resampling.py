@@ -187,7 +187,7 @@ UNPOOLING = {
 """DeconvNet's unpooling_param; kernel and stride say nothing where the mask does."""
 
 
-@register("Unpooling", "UNPOOLING")
+@register("Unpooling")
 class Unpooling(Enlarging):
     """MAX pooling undone by its mask, the second bottom (unpooling_layer.cpp of each fork).
 

@@ -118,7 +118,7 @@ MASKED = [
         (2, 2),
         (6, 6),
     ),
-    ("UNPOOLING", "unpooling_param { unpool_h: 4 unpool_w: 6 }", (1, 2, 4, 6), (2, 2), (4, 6)),
+    ("Unpooling", "unpooling_param { unpool_h: 4 unpool_w: 6 }", (1, 2, 4, 6), (2, 2), (4, 6)),
 ]
 
 
