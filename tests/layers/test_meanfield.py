@@ -222,7 +222,7 @@ def test_a_net_begins_with_potts_and_the_given_weights(
 
 
 def test_a_net_says_which_layers_weights_are_too_few(tmp_path: Path) -> None:
-    with pytest.raises(CaffeError, match="'crf'.* has 2 numbers for 3 classes"):
+    with pytest.raises(CaffeError, match=r"'crf'.* has 2 numbers for 3 classes"):
         net(tmp_path, NET % "spatial_filter_weights_str: '1 2'")
 
 
