@@ -2,7 +2,7 @@
 
 Where the shapes of their tops are known, nets with them load; losses, metrics and sinks
 among them then fall away for scoring, inputs are fed, and only who asks for what they
-compute meets the reason.
+compute meets the reason. Who trains with one that has no tops does so at once.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ TYPES = (
         "(ls_layer.cpp).",
         "it learns in the forward pass, in place of a solver",
         "train the InnerProduct that shares its blob, or load the net in the TEST phase",
-        Role.SINK,
+        Role.METRIC,
         exactly(2),
         exactly(0),
         lambda bottoms: [],
@@ -93,7 +93,8 @@ class Recognised(Layer):
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        if self.known.shapes is None:
+        unasked = phase == "TRAIN" and not spec.tops  # what it does would be left out in silence
+        if self.known.shapes is None or unasked:
             raise UnsupportedLayerError(self.known.why)
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
