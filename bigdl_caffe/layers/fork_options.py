@@ -64,13 +64,12 @@ def _read(name: str, value: Any, default: Any) -> Any:
             return value if isinstance(value, list) else [value]
         if kind is pb.FillerParameter:
             return pb.FillerParameter(**value)
-        takes = _TAKES.get(kind, kind)
-        if isinstance(value, takes) and not (isinstance(value, bool) and kind is not bool):
+        if type(value) in _TAKES.get(kind, (kind,)) and (kind is not bool or value in (0, 1)):
             return kind(value)
     except (TypeError, ValueError) as error:
         raise ShapeError(f"{name} is {value!r}, which is no {kind.__name__}: {error}") from None
     raise ShapeError(f"{name} is {value!r}: give a value of type {kind.__name__}")
 
 
-_TAKES = {float: (int, float), bool: (bool, int)}
+_TAKES: dict[type, tuple[type, ...]] = {float: (int, float), bool: (bool, int)}
 """What a field of a type is written as; any other is written as its own type."""

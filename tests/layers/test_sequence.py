@@ -95,6 +95,7 @@ def test_turning_round_and_its_gradient(kind: str, options: str, axes: tuple[int
         ("Flip", "", [(2, 3)], "4 axes"),
         ("Flip", "flip_param { axis: 1 }", [(2, 3, 4, 5)], "another fork"),
         ("Flip", "flip_param { flip_width: 2.5 }", [(2, 3, 4, 5)], "flip_width is 2.5"),
+        ("Flip", "flip_param { flip_width: 2 }", [(2, 3, 4, 5)], "flip_width is 2"),
     ],
 )
 def test_what_does_not_fit_is_refused(
