@@ -13,7 +13,7 @@ from bigdl_caffe.layers.options import refuse, same_shapes
 from bigdl_caffe.layers.registry import between, count, register
 from bigdl_caffe.nn import regression_losses as modules
 
-NOT_RUN = "That fork was not run; loops written after its source in "
+NOT_RUN = "That fork was not run; it is held to loops written after its source: "
 
 
 def legacy(shape: Shape) -> Shape:

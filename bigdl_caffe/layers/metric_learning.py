@@ -98,7 +98,7 @@ class TripletLoss(Loss):
 class PairwiseLoss(Loss):
     """Log loss of whether two rows share a label (pairwise_loss_layer.cu of HashNet's Caffe)."""
 
-    fork = "thuml; BVLC/caffe, pull request 5757"
+    fork = "thuml/HashNet; BVLC/caffe, pull request 5757"
     without_golden = TESTED
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
@@ -119,7 +119,7 @@ class QuantizationLoss(Loss):
 
     bottoms = exactly(1)
     label_bottoms = frozenset()
-    fork = "thuml; BVLC/caffe, pull request 5757"
+    fork = "thuml/HashNet; BVLC/caffe, pull request 5757"
     without_golden = TESTED
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:

@@ -132,4 +132,4 @@ class AccuracyRegression(nn.Module):
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Return (1, 1, 1, 1) for (N, ...)."""
-        return ((x - target).abs().sum() / len(x) / 2).detach().reshape(1, 1, 1, 1)
+        return ((x - target.reshape(x.shape)).abs().sum() / len(x) / 2).detach().reshape(1, 1, 1, 1)

@@ -130,7 +130,7 @@ def test_svr_loss_leaves_the_scores_without_gradient() -> None:
 
 def test_accuracy_regression() -> None:
     x, target = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))
-    got = ran("ACCURACY_REGRESSION", "", [x, target])
+    got = ran("ACCURACY_REGRESSION", "", [x, target.reshape(4, 3, 1, 1)])
     close(got.tops[0].item(), sum(np.sqrt(d * d) for d in (x - target).flat) / 4 / 2)
     with pytest.raises(ShapeError, match="top_k"):
         layer("ACCURACY_REGRESSION", "accuracy_param { top_k: 9 }", 2).top_shapes([(4, 3)] * 2)
