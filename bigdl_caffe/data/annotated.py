@@ -99,6 +99,11 @@ class AnnotatedData(Data):
             yield [np.stack(images), labels][: len(self.layer.tops)]
 
     def _record(self, datum: pb.AnnotatedDatum, where: str) -> AnnotatedRecord:
+        if not datum.HasField("datum"):
+            raise CaffeError(
+                "it is no AnnotatedDatum, as it has no Datum in it: check that the database was "
+                "made for this type of layer"
+            )
         image = pixels(datum.datum, self.color)
         if self.repack and datum.datum.encoded:
             image = _repacked(image)

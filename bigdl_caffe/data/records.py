@@ -161,8 +161,8 @@ class ImageData(RecordSource):
 
 def _lines(source: str) -> Iterator[tuple[str, str, int]]:
     """Yield for each line where it is, the picture's name and its label."""
-    text = read_bytes(source).decode("utf-8", "surrogateescape")
-    for number, line in enumerate(text.split("\n")[: -1 if text.endswith("\n") else None], 1):
+    lines = read_bytes(source).decode("utf-8", "surrogateescape").split("\n")
+    for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
         where = f"{source}, line {number}"
         name, space, label = line.rstrip("\r").rpartition(" ")
         try:

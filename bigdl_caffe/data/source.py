@@ -78,7 +78,10 @@ def at(place: object) -> Iterator[None]:
     try:
         yield
     except CaffeError as error:
-        raise CaffeError(*(f"{place}: {problem}" for problem in error.problems)) from error
+        # Errors about places in files are made of other things, which their words have by now.
+        plain = type(error).__init__ is CaffeError.__init__
+        kind = type(error) if plain else CaffeError
+        raise kind(*(f"{place}: {problem}" for problem in error.problems)) from error
 
 
 def positive(value: int, name: str) -> int:

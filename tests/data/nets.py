@@ -16,7 +16,8 @@ from bigdl_caffe.graph.ir import LayerDef, Net
 from bigdl_caffe.graph.phase import State, filter_layers
 from bigdl_caffe.load import read_definition
 
-Batch = dict[str, np.ndarray[Any, Any]]
+Array = np.ndarray[Any, Any]
+Batch = dict[str, Array]
 
 
 def net(definition: pb.NetParameter, phase: str = "TEST") -> Net:
