@@ -134,7 +134,8 @@ class Runner:
         tensors = {blob: torch.from_numpy(array).to(like) for blob, array in arrays.items()}
         with torch.inference_mode():
             tops = module(tensors, wanted)
-        return {b: feeding.own(top.float().cpu().numpy(), arrays) for b, top in tops.items()}
+        made = {blob: top.detach().float().cpu().numpy() for blob, top in tops.items()}
+        return {blob: feeding.own(top, arrays) for blob, top in made.items()}
 
     def check_fetch(self, fetch: Sequence[str] | None) -> tuple[str, ...]:
         """Return the blobs to fetch, the outputs for None; raise `CaffeError` for unknown ones."""

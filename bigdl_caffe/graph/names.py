@@ -30,6 +30,7 @@ def name_values(
     layers: Sequence[LayerDef],
     shares_data: Callable[[LayerDef], bool],
     left_out: Mapping[str, str] | None = None,
+    falls_away: Callable[[LayerDef], bool] = lambda layer: False,
 ) -> tuple[LayerDef, ...]:
     """Return ``layers`` with their ``reads`` and ``writes`` filled in.
 
@@ -41,6 +42,9 @@ def name_values(
         Whether a layer's tops are its bottom's memory (Reshape, Flatten, Split).
     left_out : mapping of str to str, optional
         Blob → the layer that would make it in another phase, for the error's words.
+    falls_away : callable, optional
+        Whether the net is run without the layer, so that its bottoms need not be there:
+        deploy nets with an Accuracy left in have no label.
 
     Returns
     -------
@@ -53,7 +57,8 @@ def name_values(
     NetError
         For all bottoms that no layer made and all tops made twice.
     """
-    naming = _Naming(shares_data, left_out or {}, {top for layer in layers for top in layer.tops})
+    blobs = {top for layer in layers for top in layer.tops}
+    naming = _Naming(shares_data, left_out or {}, blobs, falls_away)
     for layer in layers:
         naming.add(layer)
     if naming.problems:
@@ -67,8 +72,10 @@ class _Naming:
         shares_data: Callable[[LayerDef], bool],
         left_out: Mapping[str, str],
         blobs: Collection[str],
+        falls_away: Callable[[LayerDef], bool],
     ) -> None:
         self.shares_data, self.left_out, self.blobs = shares_data, left_out, blobs
+        self.falls_away = falls_away
         self.out: list[LayerDef] = []
         self.versions: dict[str, int] = {}
         self.makers: dict[str, str] = {}
@@ -98,7 +105,8 @@ class _Naming:
 
     def _read(self, layer: LayerDef, blob: str) -> str:
         if blob not in self.versions:
-            self.problems.append(self._unknown(layer, blob))
+            if not self.falls_away(layer):
+                self.problems.append(self._unknown(layer, blob))
             return blob
         return self.value(blob)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from bigdl_caffe.errors import NetError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.unknown import unknown_fields
 from bigdl_caffe.graph.upgrade_v0 import has_v0, upgrade_v0
 
 V1_TYPES = {
@@ -126,6 +127,7 @@ def upgrade(net: pb.NetParameter) -> Upgraded:
     _inputs_to_layer(out)
     for layer in out.layer:
         _fix_batch_norm_params(layer)
+        _add_hidden_bottom(layer)
     return Upgraded(out, tuple(notes))
 
 
@@ -215,3 +217,10 @@ def _fix_batch_norm_params(layer: pb.LayerParameter) -> None:
         for spec in layer.param:
             spec.lr_mult = 0.0
             spec.decay_mult = 0.0
+
+
+def _add_hidden_bottom(layer: pb.LayerParameter) -> None:
+    """Append the bottom that a later form of SimpleCrop (BVLC/caffe#2539) has as an option."""
+    if layer.type == "SimpleCrop" and len(layer.bottom) == 1:
+        name = unknown_fields(layer).get("crop_param", {}).get("blob_name")
+        layer.bottom.extend([name] if name else [])

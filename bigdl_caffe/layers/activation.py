@@ -57,14 +57,15 @@ class ReLU6(Layer):
 class PReLU(Layer):
     """ReLU with learned slopes (prelu_layer.cpp).
 
-    Blob: slope (channels), or () with ``channel_shared``; 0.25 by default.
+    Blob: slope (channels), or () with ``channel_shared``; 0.25 by default. More than four
+    axes, at which BVLC's stops, are computed as by the forks that have 3-D nets.
     """
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return the bottom's shape, which has two to four axes."""
-        if not 2 <= len(bottoms[0]) <= 4:
+        """Return the bottom's shape, which has two axes or more."""
+        if len(bottoms[0]) < 2:
             raise ShapeError(
-                f"the bottom is {bottoms[0]}; PReLU takes 2 to 4 axes: reshape it, or use ReLU"
+                f"the bottom is {bottoms[0]}; PReLU takes 2 axes or more: reshape it, or use ReLU"
             )
         return [bottoms[0]]
 

@@ -62,7 +62,9 @@ def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> 
             "or stages they are for"
         )
     complete = _with_loss_tops(_with_input(names.layer_defs(params), kinds), kinds)
-    specs = names.name_values(complete, kinds.shares_data, left_out)
+    scoring = options.phase == "TEST" and options.outputs is None
+    falls_away = kinds.is_dropped if scoring else (lambda spec: False)
+    specs = names.name_values(complete, kinds.shares_data, left_out, falls_away)
     specs = _wanted(specs, options, kinds)
     layers = instantiate(specs, types, options.phase)
     inputs, outputs = _ends(specs, options, kinds)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
+from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import fork_options
 from bigdl_caffe.layers.options import refuse
-from bigdl_caffe.layers.registry import Layer, between, register
+from bigdl_caffe.layers.registry import Layer, exactly, register
 from bigdl_caffe.nn import cropping as modules
 
 LOOPS = (
@@ -56,10 +56,10 @@ class SimpleCrop(Layer):
     """Rows and columns cut off the lower right, down to the size of the second bottom.
 
     simple_crop_layer.cpp of the pull request BVLC/caffe#2539. A later form of it names the
-    other blob in ``crop_param.blob_name``, and not as a bottom, which is refused.
+    other blob in ``crop_param.blob_name``; it is read as that second bottom.
     """
 
-    bottoms = between(1, 2)
+    bottoms = exactly(2)
     in_place = False
     fork = "BVLC/caffe#2539"
     options = ("crop_param",)
@@ -68,12 +68,7 @@ class SimpleCrop(Layer):
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         refuse(spec.param.crop_param, "axis", "offset")
-        name = fork_options(spec, "crop_param", {"blob_name": ""})["blob_name"]
-        if len(spec.bottoms) < 2:
-            raise UnsupportedLayerError(
-                f"the blob that gives the size ('{name}') is no bottom here, which is not "
-                f'computed: add bottom: "{name}" and remove crop_param'
-            )
+        fork_options(spec, "crop_param", {"blob_name": ""})
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return (n, c, and the second bottom's height and width)."""

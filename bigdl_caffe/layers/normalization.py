@@ -48,8 +48,8 @@ class LRN(Layer):
         return count(bottoms[0]) * int(self.param.local_size ** (2 if region else 1))
 
 
-SCALED = ("scale_bias", "scale_filler", "filler", "bias_filler", "use_weight_bias", "bias_term")
-"""Fields with which BatchNorm of NVIDIA's and Intel's forks has two more blobs."""
+SCALED = ("scale_bias", "scale_filler")
+"""Fields with which BatchNorm of NVIDIA's fork has two more blobs."""
 
 
 @register("BatchNorm")
@@ -57,6 +57,10 @@ class BatchNorm(Layer):
     """Normalisation without scale and shift (batch_norm_layer.cpp).
 
     Blobs: sum of means (channels), sum of variances (channels), factor (1).
+
+    ``filler``, ``bias_filler``, ``use_weight_bias`` and ``bias_term`` are for an engine of
+    Intel's fork that takes in the Scale layer behind, and set no number here: the Scale
+    layer is computed. A weight file of that engine has five blobs and is refused.
     """
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:

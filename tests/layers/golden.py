@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bigdl_caffe.model import Model
+from tests.layers.pylayers import CONVERTERS
 from tests.paths import GOLDEN
 
 GROUPS = ("layers", "ssd_layers")
@@ -76,6 +77,7 @@ class Case:
             stages=self.meta.get("stages") or (),
             level=self.meta.get("level") or 0,
             outputs=outputs,
+            converters=CONVERTERS,
         )
 
 

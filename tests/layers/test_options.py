@@ -104,7 +104,6 @@ REFUSED = [
     ("LRN", "", (2, 4), "takes 4 axes"),
     ("BatchNorm", "batch_norm_param { scale_bias: true }", IMAGE, "of a fork"),
     ("BatchNorm", "batch_norm_param { scale_filler { value: 2 } }", IMAGE, "Scale layer"),
-    ("BatchNorm", "batch_norm_param { use_weight_bias: true }", IMAGE, "Scale layer"),
     ("Scale", "scale_param { axis: 2 num_axes: 3 }", IMAGE, "does not fit"),
     ("Dropout", "dropout_param { dropout_ratio: 1 }", IMAGE, "not in"),
     ("Exp", "exp_param { base: 0 }", IMAGE, "not positive"),

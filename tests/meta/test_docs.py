@@ -8,4 +8,5 @@ from tests.paths import GOLDEN, REPO
 
 def test_the_layer_tables_are_the_registrys() -> None:
     stale = "make it again: python -m bigdl_caffe.layers.support tests/golden > docs/layers.md"
-    assert (REPO / "docs" / "layers.md").read_text(encoding="utf-8") == support_tables(GOLDEN), stale
+    page = (REPO / "docs" / "layers.md").read_text(encoding="utf-8")
+    assert page == support_tables(GOLDEN), stale

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.layers.registry import Layer, registry
+from bigdl_caffe.layers.registry import Role, exactly, registry
 from bigdl_caffe.layers.support import golden_cases, options
 from tests.layers.golden import Case
 from tests.layers.test_golden import RUN
@@ -42,9 +42,20 @@ def test_names_the_fork_it_comes_from(name: str) -> None:
 
 @pytest.mark.parametrize("name", TYPES)
 def test_says_what_it_computes(name: str) -> None:
+    first, *_ = (TYPES[name].__doc__ or "").split("\n\n")
+    assert 20 < len(first) < 300
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_names_the_source_of_its_rule(name: str) -> None:
+    assert re.search(r"\w\.(cpp|hpp|cu|py)\b|pull request", inspect.getdoc(TYPES[name]) or "")
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_role_fits_arity(name: str) -> None:
     cls = TYPES[name]
-    assert cls.__doc__ and cls.__doc__ != Layer.__doc__
-    assert len(cls.__doc__.split("\n\n")[0]) < 300
+    assert cls.role is not Role.INPUT or cls.bottoms == exactly(0)
+    assert cls.role is not Role.SINK or cls.tops.most == 0
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -75,14 +86,16 @@ def test_shapes_are_inferred_as_they_run(case: Case, monkeypatch: pytest.MonkeyP
         assert blob in dynamic or np.shape(got[blob]) == shape, blob
 
 
-BVLC = set(
-    """AbsVal Accuracy ArgMax BatchNorm BatchReindex Bias BNLL Clip Concat ContrastiveLoss
-    Convolution Crop Data Deconvolution Dropout DummyData Eltwise ELU Embed EuclideanLoss Exp
-    Filter Flatten HDF5Data HDF5Output HingeLoss Im2col ImageData InfogainLoss InnerProduct Input
-    Log LRN LSTM LSTMUnit MemoryData MultinomialLogisticLoss MVN Parameter Pooling Power PReLU
-    Recurrent Reduction ReLU Reshape RNN Scale Sigmoid SigmoidCrossEntropyLoss Silence Slice
-    Softmax SoftmaxWithLoss Split SPP Swish TanH Threshold Tile WindowData""".split()
-)
+BVLC = {
+    "AbsVal", "Accuracy", "ArgMax", "BatchNorm", "BatchReindex", "Bias", "BNLL", "Clip", "Concat",
+    "ContrastiveLoss", "Convolution", "Crop", "Data", "Deconvolution", "Dropout", "DummyData",
+    "Eltwise", "ELU", "Embed", "EuclideanLoss", "Exp", "Filter", "Flatten", "HDF5Data",
+    "HDF5Output", "HingeLoss", "Im2col", "ImageData", "InfogainLoss", "InnerProduct", "Input",
+    "Log", "LRN", "LSTM", "LSTMUnit", "MemoryData", "MultinomialLogisticLoss", "MVN", "Parameter",
+    "Pooling", "Power", "PReLU", "Recurrent", "Reduction", "ReLU", "Reshape", "RNN", "Scale",
+    "Sigmoid", "SigmoidCrossEntropyLoss", "Silence", "Slice", "Softmax", "SoftmaxWithLoss", "Split",
+    "SPP", "Swish", "TanH", "Threshold", "Tile", "WindowData",
+}  # fmt: skip
 """The types of BVLC Caffe; Python stands for any class, so it is no type of its own."""
 
 
