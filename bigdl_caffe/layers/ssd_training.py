@@ -121,7 +121,8 @@ def check_objects(shape: Shape, bottom: int) -> None:
 class DetectionEvaluate(Metric):
     """True and false positives among detections, in rows for each class and each detection.
 
-    From detection_evaluate_layer.cpp of SSD. Boxes are compared as shares of the image.
+    From detection_evaluate_layer.cpp of SSD. Boxes are compared as shares of the image;
+    ``resize_param``, which Caffe reads for boxes in pixels only, has no effect.
     """
 
     fork = FORK
