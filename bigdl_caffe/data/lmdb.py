@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -26,7 +24,9 @@ _META = np.dtype(
 
 _MAGIC = 0xBEEFC0DE
 
-_open: WeakValueDictionary[tuple[int, int, int], Any] = WeakValueDictionary()
+_open: dict[tuple[int, int], Any] = {}
+"""File → its environment, for as long as the process lives: it costs addresses, not memory."""
+
 _opening = Lock()
 
 
@@ -86,15 +86,13 @@ def _lmdb(folder: Path) -> Any:
 def _environment(lmdb: Any, file: Path) -> Any:
     """Return ``file`` opened; a process may open it once only, so all its readers share it."""
     _check_whole(file)
-    found = os.stat(file)
-    key = (found.st_dev, found.st_ino, os.getpid())
     with _opening:
-        if (environment := _open.get(key)) is None:
-            environment = lmdb.open(
-                str(file), subdir=False, readonly=True, lock=False, create=False
-            )
-            _open[key] = environment
-        return environment
+        found = file.stat()
+        key = (found.st_dev, found.st_ino)
+        if key not in _open:
+            options = {"subdir": False, "readonly": True, "lock": False, "create": False}
+            _open[key] = lmdb.open(str(file), **options)
+        return _open[key]
 
 
 def _check_whole(file: Path) -> None:

@@ -40,7 +40,8 @@ class Place:
         """Return where the file or folder that a net calls ``name`` is."""
         if not name:
             raise CaffeError("no source is given: name it in the layer's parameters")
-        return name if self.root is None else posixpath.join(str(self.root), name)
+        elsewhere = self.root is None or "://" in name
+        return name if elsewhere else posixpath.join(str(self.root), name)
 
 
 class Source(ABC):

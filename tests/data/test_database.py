@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -73,6 +74,21 @@ def test_several_readers_share_a_database(tmp_path: Path, kind: str) -> None:
     expected = sorted(some(50).items())
     path = write(tmp_path / "db", kind, dict(expected))
     assert list(zip(items(path), items(path), strict=True)) == [(e, e) for e in expected]
+
+
+def test_threads_share_a_database(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path / "db", kind, some(20))
+    with ThreadPoolExecutor(8) as pool:
+        sizes = pool.map(lambda _: len(list(items(path))), range(200))
+    assert set(sizes) == {20}
+
+
+def test_a_database_may_be_replaced_by_another(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path / "db", kind, {b"a": b"1"})
+    assert list(items(path)) == [(b"a", b"1")]
+    shutil.rmtree(path)
+    write(path, kind, {b"b": b"2"})
+    assert list(items(path)) == [(b"b", b"2")]
 
 
 def test_leveldb_gives_the_latest_value_and_no_deleted_one(tmp_path: Path) -> None:

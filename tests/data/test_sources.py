@@ -10,6 +10,7 @@ import pytest
 
 from bigdl_caffe import Model
 from bigdl_caffe.data import SOURCES, batches, shapes
+from bigdl_caffe.data.source import Place
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.prototxt import parse
@@ -120,3 +121,17 @@ def test_every_type_of_input_is_read_or_says_how_it_is_fed(kind: str) -> None:
 def test_shapes_need_the_data(folder: Path) -> None:
     with pytest.raises(CaffeError, match=r"layer 'l' \(Data\): there is no database"):
         shapes(layer("Data", "data_param { source: 'none' batch_size: 1 }"), root=folder)
+
+
+@pytest.mark.parametrize(
+    ("root", "name", "path"),
+    [
+        (None, "a/b", "a/b"),
+        ("/x", "a/b", "/x/a/b"),
+        (Path("/x"), "/y/b", "/y/b"),
+        ("hdfs://host/x", "b", "hdfs://host/x/b"),
+        ("/x", "hdfs://host/b", "hdfs://host/b"),
+    ],
+)
+def test_names_are_relative_to_the_root(root: str | Path | None, name: str, path: str) -> None:
+    assert Place(root).path(name) == path
