@@ -43,6 +43,9 @@ from bigdl_caffe.layers import (
     ssd,
     ssd_training,
     wasserstein,
+    yolo,
+    yolo_detections,
+    yolo_training,
 )
 
 __all__ = [
@@ -86,4 +89,7 @@ __all__ = [
     "ssd",
     "ssd_training",
     "wasserstein",
+    "yolo",
+    "yolo_detections",
+    "yolo_training",
 ]
