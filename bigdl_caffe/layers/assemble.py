@@ -64,11 +64,11 @@ def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> 
     complete = _with_loss_tops(_with_input(names.layer_defs(params), kinds), kinds)
     scoring = options.phase == "TEST" and options.outputs is None
     falls_away = kinds.is_dropped if scoring else (lambda spec: False)
-    specs = names.name_values(complete, kinds.shares_data, left_out, falls_away)
-    specs = _wanted(specs, options, kinds)
+    every = names.name_values(complete, kinds.shares_data, left_out, falls_away)
+    _check_given(options.input_shapes, kinds.fed(every))
+    specs = _wanted(every, options, kinds)
     layers = instantiate(specs, types, options.phase)
     inputs, outputs = _ends(specs, options, kinds)
-    _check_given(options.input_shapes, inputs)
     sizes = shapes.infer(specs, layers, options.input_shapes)
     for value in set(kinds.fed(specs).values()) - set(inputs.values()):
         sizes.pop(value, None)  # an input that nothing reads is no blob of this net
@@ -182,6 +182,7 @@ def _ends(
 
 
 def _check_given(given: Mapping[str, Shape], inputs: Collection[str]) -> None:
+    """Raise for shapes of blobs that no input layer makes; a label that falls away is fine."""
     wrong = [blob for blob in given if blob not in inputs]
     if wrong:
         raise CaffeError(
