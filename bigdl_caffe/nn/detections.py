@@ -79,38 +79,33 @@ class DetectionOutput(nn.Module):
         """
         s, n = self.selection, len(loc)
         scores = conf.reshape(n, -1, s.classes).transpose(1, 2)
-        labels = torch.tensor([c for c in range(s.classes) if c != s.background])
-        labels = labels.to(conf.device)
-        scores = scores[:, labels].flatten(0, 1)  # a problem for each class of each image
+        scores = scores.clone(memory_format=torch.contiguous_format).flatten(0, 1)
+        if 0 <= s.background < s.classes:
+            scores[s.background :: s.classes] = -torch.inf
         found = candidates(scores, s.confidence, s.per_class)
-        image = found.problem.div(len(labels), rounding_mode="floor")
-        label = labels[found.problem % len(labels)]
-        boxes = self._decode(loc, prior, image, label, found.place)
+        boxes = self._decode(loc, prior, found)
         keep = suppress(boxes, found.valid, s.overlap, eta=s.eta)
-        image, label = (v.unsqueeze(1).expand_as(keep)[keep] for v in (image, label))
-        rows = torch.cat(
-            (torch.stack((image.to(conf), label.to(conf), found.score[keep]), 1), boxes[keep]), 1
-        )
-        rows = best_of_each_image(rows, s.per_image)
+        problem = keep.nonzero()[:, 0]
+        image, label = problem.div(s.classes, rounding_mode="floor"), problem % s.classes
+        known = torch.stack((image.to(conf), label.to(conf), found.score[keep]), 1)
+        rows = best_of_each_image(torch.cat((known, boxes[keep]), 1), s.per_image)
         if not len(rows):
             rows = rows.new_full((n, 7), -1)
             rows[:, 0] = torch.arange(n)
         return rows[None, None]
 
-    def _decode(
-        self, loc: Tensor, prior: Tensor, image: Tensor, label: Tensor, place: Tensor
-    ) -> Tensor:
-        """Return the boxes (problems, k, 4) of the priors at ``place`` (problems, k)."""
+    def _decode(self, loc: Tensor, prior: Tensor, found: Candidates) -> Tensor:
+        """Return the candidates' boxes (problems, k, 4), a problem for each image's class."""
+        classes = self.selection.classes
+        row, column = found.valid.nonzero().unbind(1)
+        place, image = found.place[row, column], row.div(classes, rounding_mode="floor")
         priors, variances = prior[0].reshape(2, -1, 4)[:, place]
-        offsets = loc.reshape(len(loc), priors_of(prior), -1, 4)
-        classes = torch.zeros_like(label) if self.shared else label
-        offsets = offsets[image.unsqueeze(1), place, classes.unsqueeze(1)]
-        return CODES[self.code].decode(priors, offsets * variances if self.scaled else offsets)
-
-
-def priors_of(prior: Tensor) -> int:
-    """Return how many boxes the blob (1, 2, boxes * 4) of PriorBox holds."""
-    return prior.shape[2] // 4
+        each = loc.reshape(len(loc), prior.shape[2] // 4, -1, 4)
+        offsets = each[image, place, 0 if self.shared else row % classes]
+        boxes = loc.new_zeros((*found.valid.shape, 4))
+        decode = CODES[self.code].decode
+        boxes[row, column] = decode(priors, offsets * variances if self.scaled else offsets)
+        return boxes
 
 
 def place_in_group(group: Tensor, counts: Tensor) -> Tensor:
@@ -132,15 +127,12 @@ class Candidates(NamedTuple):
 
     Attributes
     ----------
-    problem : Tensor
-        (r,) The problems that have any.
     place, score : Tensor
-        (r, k) Where in the problem, and how good.
+        (problems, k) Where in the problem, and how good.
     valid : Tensor
-        (r, k) of bool; False for what only fills a row up.
+        (problems, k) of bool; False for what only fills a row up.
     """
 
-    problem: Tensor
     place: Tensor
     score: Tensor
     valid: Tensor
@@ -152,32 +144,29 @@ def candidates(scores: Tensor, least: float, most: int) -> Candidates:
     Of each problem the ``most`` best, or all of them where that is -1 (GetMaxScoreIndex of
     bbox_util.cpp).
     """
-    above = scores > least
-    counts = above.sum(1)
+    row, column = (scores > least).nonzero().unbind(1)
+    counts = row.bincount(minlength=len(scores))
     if most >= 0 and (counts > most).any():
-        above = _best(scores, above, counts > most, max(most, 1))
-        counts = above.sum(1)
-    problem = counts.nonzero()[:, 0]
-    above, counts = above[problem], counts[problem]
-    row, column = above.nonzero().unbind(1)
+        floor = _floor(scores, counts > most, max(most, 1))
+        best = scores[row, column] >= floor[row]
+        row, column = row[best], column[best]
+        counts = row.bincount(minlength=len(scores))
     slot = place_in_group(row, counts)
-    shape = (len(problem), int(counts.max()) if len(counts) else 0)
+    shape = (len(scores), int(counts.max()))
     score, place = scores.new_full(shape, -torch.inf), row.new_zeros(shape)
-    score[row, slot], place[row, slot] = scores[problem[row], column], column
+    score[row, slot], place[row, slot] = scores[row, column], column
     score, order = score.sort(dim=1, descending=True, stable=True)
     cut = slice(None) if most < 0 else slice(most)
     valid = torch.arange(shape[1], device=row.device) < counts.unsqueeze(1)
-    return Candidates(problem, place.gather(1, order)[:, cut], score[:, cut], valid[:, cut])
+    return Candidates(place.gather(1, order)[:, cut], score[:, cut], valid[:, cut])
 
 
-def _best(scores: Tensor, above: Tensor, crowded: Tensor, most: int) -> Tensor:
-    """Return ``above`` without what cannot be among the ``most`` best of a crowded problem.
-
-    More may stay where scores are equal: which of them come first is the caller's to say.
-    """
-    some = scores[crowded].where(above[crowded], -torch.inf)
-    last = some.topk(most).values[:, -1:]
-    return above.masked_scatter(crowded.unsqueeze(1).expand_as(above), some >= last)
+def _floor(scores: Tensor, crowded: Tensor, most: int) -> Tensor:
+    """Return (problems,) the ``most``-th best score of the crowded ones, nothing of others."""
+    floor = scores.new_full((len(scores),), -torch.inf)
+    some = scores[crowded].nan_to_num(-torch.inf, torch.inf, -torch.inf)
+    floor[crowded] = some.topk(most).values[:, -1]
+    return floor
 
 
 def best_of_each_image(rows: Tensor, most: int) -> Tensor:

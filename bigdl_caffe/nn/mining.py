@@ -100,10 +100,10 @@ def _hardest(loss: Tensor, eligible: Tensor, most: Tensor) -> Tensor:
 def _apart(mining: Mining, loss: Tensor, boxes: Tensor, most: Tensor) -> Tensor:
     """Return what `_hardest` does, leaving out what overlaps something harder (ApplyNMS)."""
     best = candidates(loss, -torch.inf, mining.among)
-    near = boxes[best.problem.unsqueeze(1), best.place]
+    image = torch.arange(len(loss), device=loss.device).unsqueeze(1)
+    near = boxes[image, best.place]
     keep = suppress(near, best.valid & (areas(near) >= LEAST_AREA), mining.suppress)
-    keep &= keep.cumsum(1) <= most[best.problem].unsqueeze(1)
+    keep &= keep.cumsum(1) <= most.unsqueeze(1)
     taken = torch.zeros_like(loss, dtype=torch.bool)
-    image = best.problem.unsqueeze(1).expand_as(keep)
-    taken[image[keep], best.place[keep]] = True
+    taken[image.expand_as(keep)[keep], best.place[keep]] = True
     return taken

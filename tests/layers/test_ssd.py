@@ -81,6 +81,14 @@ def test_an_image_without_detections_among_others_has_no_row() -> None:
     assert set(images.tolist()) == {0, 2}
 
 
+def test_the_bottoms_stay_as_they_are() -> None:
+    built = layer("DetectionOutput", f"detection_output_param {{ num_classes: {CLASSES} }}", 3)
+    blobs = [b[:1] for b in bottoms(0)]
+    before = [b.clone() for b in blobs]
+    built.module([])(*blobs)
+    assert all(torch.equal(b, a) for b, a in zip(blobs, before, strict=True))
+
+
 def test_nan_is_no_score() -> None:
     built = layer(
         "DetectionOutput", "detection_output_param { num_classes: 2 nms_param { top_k: 1 } }", 3
