@@ -236,6 +236,7 @@ class Model(Runner):
             return transformer.score(self, data, batch_size=batch_size, fetch=fetch, **how)
         wanted = self.check_fetch(fetch)
         feed = data if isinstance(data, Mapping) else feeding.name_arrays(data, self.net)
+        self.reset()  # the data's first row is the first step of recurrent nets
         tops = feeding.in_batches(self.run, feed, wanted, batch_size, self.row_wise(wanted))
         return tops[wanted[0]] if len(wanted) == 1 else tops
 

@@ -137,6 +137,13 @@ class Runner:
         made = {blob: top.detach().float().cpu().numpy() for blob, top in tops.items()}
         return {blob: feeding.own(top, arrays) for blob, top in made.items()}
 
+    def reset(self) -> None:
+        """Let recurrent layers forget what earlier runs left in them.
+
+        `run` carries the state of LSTM and RNN layers on, as Caffe's forward pass does.
+        """
+        self._module.reset()
+
     def check_fetch(self, fetch: Sequence[str] | None) -> tuple[str, ...]:
         """Return the blobs to fetch, the outputs for None; raise `CaffeError` for unknown ones."""
         wanted = self.outputs if fetch is None else blob_list(fetch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,14 @@ class _Plan:
 
     feeds: Mapping[str, str]
     steps: tuple[_Step, ...]
+
+
+@runtime_checkable
+class _Stateful(Protocol):
+    """A layer's module that remembers."""
+
+    def reset(self) -> None:
+        """Forget."""
 
 
 class CaffeNet(nn.Module):
@@ -148,6 +157,15 @@ class CaffeNet(nn.Module):
             )
         tops = self(feed, tuple(self.net.losses))
         return torch.stack([tops[v].sum() * w for v, w in self.net.losses.items()]).sum()
+
+    def reset(self) -> None:
+        """Let layers that carry a state from one forward pass to the next begin anew.
+
+        As LSTM and RNN do in Caffe, where only ``cont`` = 0 cuts the state off.
+        """
+        for module in self.layer_modules():
+            if isinstance(module, _Stateful):
+                module.reset()
 
     def layer_modules(self) -> list[nn.Module | None]:
         """Return the module of each of the net's layers, None where it is fed."""

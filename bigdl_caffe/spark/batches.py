@@ -160,6 +160,7 @@ def _run(
         return
     try:
         part = {blob: values[rows.start : rows.stop] for blob, values in feed.items()}
+        model.reset()  # the rows of a DataFrame have no order: none follows from another
         yield rows, model.run(part, fetch)
     except Exception as error:  # whatever it is, it is this row's reason
         if len(rows) == 1:

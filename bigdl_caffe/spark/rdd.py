@@ -71,6 +71,7 @@ def score_rdd(
         opened = prepare(TaskContext.get(), shipped, converters)
         start = 0
         while batch := list(islice(rows, batch_size if row_wise else 1)):
+            opened.reset()  # as for the rows of a DataFrame
             tops = opened.run(_stack(opened, batch, start), blobs)
             arrays = [tops[blob] for blob in blobs]
             yield from _rows(arrays) if row_wise else [_single(arrays)]
