@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -49,14 +48,6 @@ class _Plan:
 
     feeds: Mapping[str, str]
     steps: tuple[_Step, ...]
-
-
-@runtime_checkable
-class _Stateful(Protocol):
-    """A layer's module that remembers."""
-
-    def reset(self) -> None:
-        """Forget."""
 
 
 class CaffeNet(nn.Module):
@@ -164,8 +155,9 @@ class CaffeNet(nn.Module):
         As LSTM and RNN do in Caffe, where only ``cont`` = 0 cuts the state off.
         """
         for module in self.layer_modules():
-            if isinstance(module, _Stateful):
-                module.reset()
+            forget = getattr(type(module), "reset", None)
+            if forget is not None:
+                forget(module)
 
     def layer_modules(self) -> list[nn.Module | None]:
         """Return the module of each of the net's layers, None where it is fed."""

@@ -23,6 +23,9 @@ class Arithmetic:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
     def run(self, feed: Mapping[str, Any], fetch: Sequence[str]) -> dict[str, Any]:
         data = feed["data"] + feed.get("bias", np.float32(0))
         self.sizes.append(len(data))
