@@ -112,14 +112,15 @@ class ProposalTargetLayer(Layer):
     """A sample of rois with labels and offsets (rpn/proposal_target_layer.py of py-faster-rcnn).
 
     ``param_str`` holds ``num_classes``. Where it is 2, all objects are of one class, as in
-    py-R-FCN's training without classes. One image a batch, as for the anchors.
+    py-R-FCN's training without classes. Tops have four axes, as R-FCN's nets need them; those of
+    Faster R-CNN, which made fewer, take them as well. One image a batch, as for the anchors.
     """
 
     bottoms = exactly(2)
     tops = exactly(5)
     in_place = False
     dynamic = True
-    fork = FORK
+    fork = f"{FORK}, YuwenXiong/py-R-FCN"
     without_golden = WITHOUT_GOLDEN
     SAMPLING: ClassVar[Sampling] = Sampling()
 
@@ -134,8 +135,7 @@ class ProposalTargetLayer(Layer):
                 f"the bottoms are {bottoms[0]} and {bottoms[1]}; it takes rois (image, x1, y1, "
                 f"x2, y2) and true boxes (x1, y1, x2, y2, class): (n, 5) each"
             )
-        regression: list[Shape] = [(1, 4 * self.classes)] * 3
-        return [(1, 5), (1, 1), *regression]
+        return [(1, numbers, 1, 1) for numbers in (5, 1, *[4 * self.classes] * 3)]
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""

@@ -166,7 +166,7 @@ class ProposalTargets(nn.Module):
         Returns
         -------
         tuple of Tensor
-            (drawn, 5), (drawn), and three of (drawn, 4 * classes).
+            (drawn, 5, 1, 1), (drawn, 1, 1, 1), and three of (drawn, 4 * classes, 1, 1).
         """
         true, rois = _true_boxes(boxes), rois.flatten(1)
         if bool((rois[:, 0] != 0).any()):
@@ -179,7 +179,8 @@ class ProposalTargets(nn.Module):
         labels[objects:] = 0
         offsets = box.center_offsets(rois[:, 1:], true[:, :4], pixel=1)
         offsets = offsets / offsets.new_tensor(self.sampling.stds)
-        return rois, labels, *self._by_class(labels, offsets)
+        rows = rois, labels[:, None], *self._by_class(labels, offsets)
+        return tuple(r[..., None, None] for r in rows)
 
     def _draw(self, best: Tensor) -> tuple[Tensor, int]:
         """Return the places of rois, objects first, and how many are objects."""

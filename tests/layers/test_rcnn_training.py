@@ -111,7 +111,11 @@ def rois() -> Tensor:
 def test_proposal_targets(classes: int) -> None:
     text = f"python_param {{ param_str: \"'num_classes': {classes}\" }}"
     target = layer("rpn.proposal_target_layer.ProposalTargetLayer", text, bottoms=2, tops=5)
-    drawn, labels, moves, inside, outside = target.module([(9, 5), (3, 5)])(rois(), TRUE)
+    tops = target.module([(9, 5), (3, 5)])(rois(), TRUE)
+    shapes = target.top_shapes([(9, 5), (3, 5)])
+    assert [(1, *top.shape[1:]) for top in tops] == shapes
+    drawn, labels, moves, inside, outside = (top.flatten(1) for top in tops)
+    labels = labels[:, 0]
     candidates = torch.cat((rois(), torch.cat((torch.zeros(3, 1), TRUE[:, :4]), 1))).numpy()
     expected = {}
     for box in candidates:
