@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,7 +20,6 @@ from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.image.decode import decode
 
-_COMPUTED = {"anno_type", "batch_sampler", "label_map_file"}
 _NOTHING = np.full((1, 1, 1, 8), -1, np.float32)
 
 
@@ -45,18 +45,21 @@ class AnnotatedData(Data):
     picture is computed, with the loss of packing it as JPEG once more that it has in SSD.
     """
 
+    options: ClassVar[Mapping[str, str]] = {
+        **Data.options,
+        "annotated_data_param": "anno_type batch_sampler label_map_file",
+    }
+
     def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:
         super().__init__(layer, phase, place)
         self.param = layer.param.annotated_data_param
-        odd = [f.name for f, _ in self.param.ListFields() if f.name not in _COMPUTED]
         if not all(_is_whole(sampler) for sampler in self.param.batch_sampler):
-            odd.append("batch_sampler with a sampler or a constraint")
-        if layer.param.transform_param.HasField("mean_file"):
-            odd.append("mean_file (give mean_value)")
-        if odd:
             raise UnsupportedLayerError(
-                f"{', '.join(odd)}: not computed here; take it out, or make the samples beforehand"
+                "a batch_sampler with a sampler or a constraint is not computed here: take it "
+                "out, or make the samples beforehand"
             )
+        if layer.param.transform_param.HasField("mean_file"):
+            raise UnsupportedLayerError("SSD subtracts a mean_file otherwise: give mean_value")
         self.repack = any(s.use_original_image and s.max_trials for s in self.param.batch_sampler)
 
     def records(self, rng: np.random.Generator) -> Iterator[AnnotatedRecord]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import cycle
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ class MemoryData(Source):
 
     As in Caffe they are shown as they are: transform_param is without effect.
     """
+
+    options: ClassVar[Mapping[str, str]] = {"memory_data_param": "batch_size channels height width"}
 
     def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:
         super().__init__(layer, phase, place)
@@ -72,6 +75,10 @@ class MemoryData(Source):
 
 class DummyData(Source):
     """What fillers make; those that are not constant fill anew each time (dummy_data_layer.cpp)."""
+
+    options: ClassVar[Mapping[str, str]] = {
+        "dummy_data_param": "data_filler shape num channels height width"
+    }
 
     def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:
         super().__init__(layer, phase, place)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ class HDF5Data(Source):
     A batch may go on in the next file. With ``shuffle`` the files come in a new order each
     time through the list, and the rows of a file each time it is read.
     """
+
+    options: ClassVar[Mapping[str, str]] = {"hdf5_data_param": "source batch_size shuffle"}
 
     def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:
         super().__init__(layer, phase, place)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
+from typing import ClassVar
 
 import numpy as np
 
@@ -103,6 +104,14 @@ class Data(RecordSource):
     are without effect.
     """
 
+    options: ClassVar[Mapping[str, str]] = {
+        "data_param": (
+            "source batch_size backend rand_skip scale mean_file crop_size mirror prefetch "
+            "force_encoded_color cache disk_reader_threads parser_threads precache threads "
+            "verbose"
+        )
+    }
+
     def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:
         super().__init__(layer, phase, place)
         param, transform = layer.param.data_param, layer.param.transform_param
@@ -125,7 +134,18 @@ class Data(RecordSource):
 
 
 class ImageData(RecordSource):
-    """Picture files and labels by a list, one of each a line (image_data_layer.cpp)."""
+    """Picture files and labels by a list, one of each a line (image_data_layer.cpp).
+
+    As in Caffe, the older fields for mean, crop and mirror in image_data_param are without
+    effect.
+    """
+
+    options: ClassVar[Mapping[str, str]] = {
+        "image_data_param": (
+            "source batch_size rand_skip shuffle new_height new_width is_color root_folder scale "
+            "mean_file crop_size mirror cache precache threads"
+        )
+    }
 
     def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:
         super().__init__(layer, phase, place)

@@ -7,12 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from google.protobuf.message import Message
 from numpy.typing import NDArray
 
-from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 from bigdl_caffe.format.paths import PathLike
 from bigdl_caffe.graph.ir import LayerDef, Shape
 
@@ -57,12 +58,19 @@ class Source(ABC):
 
     Raises
     ------
+    UnsupportedLayerError
+        For options of forks that are not computed here.
     CaffeError
-        For options that Caffe refuses or that are not computed here.
+        For options that Caffe refuses.
     """
+
+    options: ClassVar[Mapping[str, str]] = {}
+    """Parameter message → the names of its fields that are read, or that Caffe does not read."""
 
     def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:
         self.layer, self.phase, self.place = layer, phase, place
+        for name, known in self.options.items():
+            refuse_others(name, getattr(layer.param, name), known)
 
     @abstractmethod
     def shapes(self) -> list[Shape]:
@@ -71,6 +79,21 @@ class Source(ABC):
     @abstractmethod
     def batches(self, rng: np.random.Generator) -> Iterator[list[Floats]]:
         """Yield the tops of one forward pass after another, without end."""
+
+
+def refuse_others(name: str, param: Message, known: str) -> None:
+    """Raise for fields of ``param``, called ``name``, that are set and not among ``known``."""
+    defaults = type(param)()
+    wrong = [
+        field.name
+        for field, value in param.ListFields()
+        if field.name not in known.split() and value != getattr(defaults, field.name)
+    ]
+    if wrong:
+        raise UnsupportedLayerError(
+            f"{name} has {', '.join(wrong)}, which a fork computes and this does not: leave "
+            "them out, or make the data so beforehand"
+        )
 
 
 @contextmanager

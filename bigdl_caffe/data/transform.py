@@ -11,27 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from bigdl_caffe.data.datum import planes
-from bigdl_caffe.data.source import Array, Floats, Place
+from bigdl_caffe.data.source import Array, Floats, Place, refuse_others
 from bigdl_caffe.errors import CaffeError, ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.blob import read_mean
 from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.image.resize import resize
 
-COMPUTED = {
-    "scale",
-    "mirror",
-    "crop_size",
-    "mean_file",
-    "mean_value",
-    "force_color",
-    "force_gray",
-    "crop_h",
-    "crop_w",
-    "resize_param",
-}
-HARMLESS = {"debug_params", "display", "random_seed", "use_gpu_transform", "num_labels"}
-"""Fields of forks that change no number, or only which random ones are drawn."""
+KNOWN = (
+    "scale mirror crop_size mean_file mean_value force_color force_gray crop_h crop_w resize_param "
+    "debug_params display num_labels random_seed use_gpu_transform"
+)
+"""Fields that are computed, and those of forks that change no number but random ones."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ class Transform:
     """
 
     def __init__(self, param: pb.TransformationParameter, phase: str, place: Place) -> None:
-        _refuse_others(param)
+        refuse_others("transform_param", param, KNOWN)
         self.random_crop = phase == "TRAIN"
         self.mirror, self.scale = param.mirror, np.float32(param.scale)
         self.crop = (param.crop_size,) * 2 if param.crop_size else (param.crop_h, param.crop_w)
@@ -148,20 +139,6 @@ class Transform:
                 f"there are {mean[0]} values of mean_value for {image[0]} channels: give one, or "
                 "one a channel"
             )
-
-
-def _refuse_others(param: pb.TransformationParameter) -> None:
-    defaults = pb.TransformationParameter()
-    wrong = [
-        field.name
-        for field, value in param.ListFields()
-        if field.name not in COMPUTED | HARMLESS and value != getattr(defaults, field.name)
-    ]
-    if wrong:
-        raise UnsupportedLayerError(
-            f"transform_param has {', '.join(wrong)}, which a fork computes and this does not: "
-            "leave them out, or transform the pictures beforehand"
-        )
 
 
 def _warp(param: pb.TransformationParameter) -> tuple[int, int] | None:

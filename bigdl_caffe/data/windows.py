@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -36,7 +36,15 @@ class WindowData(Source):
 
     As in Caffe the scale is window_data_param's, not transform_param's, the mean file is
     larger than the crop and its centre is subtracted, and what lies outside a picture is 0.
+    ``cache_images`` is without effect, as are the older fields for mean, crop and mirror.
     """
+
+    options: ClassVar[Mapping[str, str]] = {
+        "window_data_param": (
+            "source batch_size scale fg_threshold bg_threshold fg_fraction context_pad crop_mode "
+            "root_folder cache_images mean_file crop_size mirror"
+        )
+    }
 
     def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:
         super().__init__(layer, phase, place)

@@ -97,6 +97,11 @@ class Source(Layer):
         """Return the size of an image before it is cropped."""
         return 0, 0
 
+    def crop(self) -> Size:
+        """Return the size that images are cropped to."""
+        t = self.transform
+        return (t.crop_size, t.crop_size) if t.crop_size else (t.crop_h, t.crop_w)
+
     def label(self, data: Shape) -> Shape:
         """Return the shape of the tops after the first."""
         return data[:1]
@@ -113,9 +118,7 @@ class Source(Layer):
 
     def data(self) -> Shape:
         """Return what the definition says of the first top."""
-        t = self.transform
-        crop = (t.crop_h, t.crop_w) if t.crop_h and t.crop_w else (t.crop_size,) * 2
-        size = crop if all(crop) else self.size()
+        size = self.crop() if all(self.crop()) else self.size()
         data = (self.batch(), self.channels() or (3 if all(size) else 0), *size)
         if not all(data):
             known = [n or axis for n, axis in zip(data, "NCHW", strict=True)]
@@ -130,10 +133,14 @@ class Source(Layer):
 class Data(Source):
     """Records of a database (data_layer.cpp); only transform_param tells their size."""
 
+    options = ("data_param", "transform_param")
+
 
 @register("ImageData")
 class ImageData(Source):
     """Images of a list of files (image_data_layer.cpp)."""
+
+    options = ("image_data_param", "transform_param")
 
     def batch(self) -> int:
         """Return image_data_param's batch size."""
@@ -153,6 +160,9 @@ class ImageData(Source):
 class ImageSegData(ImageData):
     """Images with an image of labels each (image_seg_data_layer.cpp of DeepLab and PSPNet)."""
 
+    fork = "hszhao/PSPNet"
+    without_golden = "it reads pairs of images that only its fork's tools list; here it is fed"
+
     def label(self, data: Shape) -> Shape:
         """Return one channel of the data's size."""
         return (data[0], 1, *data[2:])
@@ -161,6 +171,9 @@ class ImageSegData(ImageData):
 @register("DenseImageData")
 class DenseImageData(ImageSegData):
     """Images with an image of labels each (dense_image_data_layer.cpp of SegNet)."""
+
+    options = ("dense_image_data_param", "transform_param")
+    fork = "alexgkendall/caffe-segnet"
 
     def batch(self) -> int:
         """Return dense_image_data_param's batch size."""
@@ -180,6 +193,12 @@ class DenseImageData(ImageSegData):
 class WindowData(Source):
     """Windows of images (window_data_layer.cpp)."""
 
+    options = ("window_data_param", "transform_param")
+    without_golden = (
+        "it draws windows at random; tests/data/test_windows.py holds it to loops written after "
+        "Caffe's source"
+    )
+
     def batch(self) -> int:
         """Return window_data_param's batch size."""
         return int(self.spec.param.window_data_param.batch_size)
@@ -195,7 +214,9 @@ class WindowData(Source):
 
 @register("MemoryData")
 class MemoryData(Source):
-    """Arrays set from outside (memory_data_layer.cpp); crop_size counts as for images."""
+    """Arrays set from outside, as large as memory_data_param says (memory_data_layer.cpp)."""
+
+    options = ("memory_data_param",)
 
     def batch(self) -> int:
         """Return memory_data_param's batch size."""
@@ -206,9 +227,13 @@ class MemoryData(Source):
         return int(self.spec.param.memory_data_param.channels)
 
     def size(self) -> Size:
-        """Return memory_data_param's size."""
+        """Return memory_data_param's size, which is that of a crop already."""
         p = self.spec.param.memory_data_param
         return p.height, p.width
+
+    def crop(self) -> Size:
+        """Return nothing: where Caffe crops at all, to the size that the arrays have."""
+        return 0, 0
 
     def label(self, data: Shape) -> Shape:
         """Return (n, 1, 1, 1), which Caffe's Forward makes of the (n,) that it sets up."""
@@ -228,6 +253,13 @@ class HDF5Data(Source):
 class AnnotatedData(Source):
     """Records with boxes (annotated_data_layer.cpp of SSD)."""
 
+    options = ("data_param", "annotated_data_param", "transform_param")
+    fork = "weiliu89/caffe (ssd)"
+    without_golden = (
+        "the fork's data layers were not run; tests/data/test_annotated.py holds it to rules "
+        "written after its source"
+    )
+
     def size(self) -> Size:
         """Return the size that images are resized to."""
         for resize in self.transform.resize_param:
@@ -235,13 +267,18 @@ class AnnotatedData(Source):
         return 0, 0
 
     def label(self, data: Shape) -> Shape:
-        """Return room for one box: (1, 1, boxes, 8)."""
+        """Return room for one box, (1, 1, boxes, 8); for MobileNet-YOLO's 300 boxes an image."""
+        if self.spec.param.annotated_data_param.yolo_data_type == 1:
+            return data[0], 1, 300, 5
         return 1, 1, 1, 8
 
 
 @register("VideoData")
 class VideoData(AnnotatedData):
     """Frames of a camera or a video (video_data_layer.cpp of SSD)."""
+
+    options = ("data_param", "video_data_param", "transform_param")
+    without_golden = "it reads a camera or a video; here it is fed"
 
     def label(self, data: Shape) -> Shape:
         """Return one number a frame."""

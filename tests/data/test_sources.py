@@ -11,9 +11,11 @@ import pytest
 from bigdl_caffe import Model
 from bigdl_caffe.data import SOURCES, batches, shapes
 from bigdl_caffe.data.source import Place
+from bigdl_caffe.data.transform import KNOWN
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.prototxt import parse
+from bigdl_caffe.graph.ir import LayerDef
 from bigdl_caffe.layers.registry import Role, registry
 from tests.data import nets
 from tests.data.databases import picture, write_pictures
@@ -116,6 +118,34 @@ def test_every_type_of_input_is_read_or_says_how_it_is_fed(kind: str) -> None:
     python = f"python_param {{ module: '{module}' layer: '{name}' }}" if module else ""
     with pytest.raises(UnsupportedLayerError, match=r"not read here.*feed data, label by Model"):
         read("Python" if module else kind, python)
+
+
+OTHERS = [
+    (kind, name, field.name)
+    for kind, source in SOURCES.items()
+    for name, known in {**source.options, "transform_param": KNOWN}.items()
+    for field in pb.LayerParameter.DESCRIPTOR.fields_by_name[name].message_type.fields
+    if field.name not in known.split()
+    and field.message_type is None
+    and (name != "transform_param" or kind == "Data")
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "field"), OTHERS)
+def test_every_other_option_is_refused_by_name(kind: str, name: str, field: str) -> None:
+    param = pb.LayerParameter(type=kind, top=["data", "label"])
+    message = getattr(param, name)
+    of = message.DESCRIPTOR.fields_by_name[field]
+    other = {of.CPPTYPE_STRING: "x", of.CPPTYPE_BOOL: not of.default_value}
+    values = [other.get(of.cpp_type, k) for k in (77, 1, 2)]
+    if of.label == of.LABEL_REPEATED:
+        getattr(message, field).append(values[1])
+    else:
+        allowed = values[of.cpp_type == of.CPPTYPE_ENUM :]
+        setattr(message, field, next(v for v in allowed if v != of.default_value))
+    spec = LayerDef("l", kind, (), ("data", "label"), param)
+    with pytest.raises(UnsupportedLayerError, match=rf"{name} has {field}, which a fork"):
+        shapes(spec)
 
 
 def test_shapes_need_the_data(folder: Path) -> None:

@@ -52,6 +52,17 @@ KNOWN = [
         [(2, 1, 4, 5), (2, 1, 1, 1)],
     ),
     (
+        "MemoryData",
+        "memory_data_param { batch_size: 2 channels: 1 height: 4 width: 5 } "
+        "transform_param { crop_size: 3 }",
+        [(2, 1, 4, 5), (2, 1, 1, 1)],
+    ),
+    (
+        "Data",
+        "data_param { batch_size: 2 } transform_param { crop_h: 4 crop_w: 6 }",
+        [(2, 3, 4, 6), (2,)],
+    ),
+    (
         "WindowData",
         "window_data_param { batch_size: 2 crop_size: 4 }",
         [(2, 3, 4, 4), (2,)],
