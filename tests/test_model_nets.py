@@ -105,10 +105,9 @@ def test_every_unsupported_layer_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_value_of_a_fork_is_not_computed_as_the_default(tmp_path: Path) -> None:
-    text = """input: "x" input_shape { dim: 1 dim: 1 dim: 4 dim: 4 }
-    layer { name: "p" type: "Pooling" bottom: "x" top: "y"
-            pooling_param { pool: MIN kernel_size: 2 } }"""
-    with pytest.raises(Unsupported, match="MIN"):
+    text = """layer { name: "d" type: "Data" top: "x"
+                     data_param { batch_size: 2 source: "one" source: "two" } }"""
+    with pytest.raises(Unsupported, match=r"data_param\.source"):
         net(tmp_path, text)
 
 

@@ -208,20 +208,25 @@ class Swish(Layer):
         return modules.Swish(self.spec.param.swish_param.beta)
 
 
+FORKS_DROPOUT = {"sample_weights_test": False, "scale_test": False}
+
+
 @register("Dropout")
 class Dropout(Layer):
     """Identity in TEST; random zeros in TRAIN (dropout_layer.cpp).
 
-    With ``scale_train: false`` of some forks, TEST scales by ``1 - dropout_ratio`` and TRAIN
-    does not scale. With ``sample_weights_test`` of SegNet's, TEST does what TRAIN does.
-    ``random_seed`` of NVIDIA's is not read: torch's own seed repeats a run.
+    With ``scale_train: false`` of some forks, or ``scale_test: true`` of BVLC/caffe#5779, TEST
+    scales by ``1 - dropout_ratio`` and TRAIN does not scale. With ``sample_weights_test`` of
+    SegNet's, TEST does what TRAIN does. ``random_seed`` of NVIDIA's is not read: torch's own
+    seed repeats a run.
     """
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.dropout_param
-        options = fork_options(spec, "dropout_param", {"sample_weights_test": False})
+        options = fork_options(spec, "dropout_param", FORKS_DROPOUT)
         self.random = phase == "TRAIN" or options["sample_weights_test"]
+        self.scale_train = self.param.scale_train and not options["scale_test"]
         if not 0 <= self.param.dropout_ratio < 1:
             raise ShapeError(
                 f"dropout_ratio {self.param.dropout_ratio} is not in [0, 1): give a share of the "
@@ -230,10 +235,10 @@ class Dropout(Layer):
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
-        ratio, scale = self.param.dropout_ratio, self.param.scale_train
+        ratio = self.param.dropout_ratio
         if self.random:
-            return modules.Dropout(ratio, scale)
-        return nn.Identity() if scale else modules.Power(1, 1 - ratio, 0)
+            return modules.Dropout(ratio, self.scale_train)
+        return nn.Identity() if self.scale_train else modules.Power(1, 1 - ratio, 0)
 
 
 @register("Softmax")

@@ -15,6 +15,7 @@ from bigdl_caffe.layers.registry import Layer, between, count, register
 from bigdl_caffe.nn.pooling import (
     AvePool,
     MaxPool,
+    MinPool,
     Pair,
     PyramidPool,
     StochasticPool,
@@ -31,19 +32,22 @@ class Pooling(Layer):
 
     STOCHASTIC draws at random in the TRAIN phase, and gives the mean of what it would draw
     in TEST. A second top of MAX holds each maximum's place. ``ceil_mode`` of Intel's and other
-    forks is read like ``round_mode``, which wins where both are given.
+    forks is read like ``round_mode``, which wins where both are given. MIN of BVLC/caffe#5779
+    is MAX of what has the other sign.
     """
 
     tops = between(1, 2)
     in_place = False
+    takes_unknown_values = True  # MIN is the only one that the prototxt reader lets through
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.pooling_param
         refuse(self.param, "pad_3d", "kernel_size_3d", "stride_3d", "avg_include_pad")
         refuse(self.param, "torch_pooling", "axis")
+        self.least = spec.unknown.get("pooling_param", {}).get("pool") == "MIN"
         if len(spec.tops) > 1 and self.param.pool != MAX:
-            raise ShapeError("only MAX pooling makes a second top (its mask): remove it")
+            raise ShapeError("only MAX and MIN pooling make a second top (a mask): remove it")
         self.window = None if self._is_global() else self._window()
 
     def _is_global(self) -> bool:
@@ -111,7 +115,7 @@ class Pooling(Layer):
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         if self.param.pool == MAX:
-            return MaxPool(self.window, mask=len(self.spec.tops) > 1)
+            return (MinPool if self.least else MaxPool)(self.window, mask=len(self.spec.tops) > 1)
         if self.param.pool == STOCHASTIC:
             return StochasticPool(self.window, draw=self.phase == "TRAIN")
         return AvePool(self.window) if self.window else nn.AdaptiveAvgPool2d(1)

@@ -116,6 +116,15 @@ class MaxPool(nn.Module):
         return F.max_pool2d(w.frame(x, _least(x)), w.kernel, w.stride)
 
 
+class MinPool(MaxPool):
+    """Smallest element of each window (pooling_layer.cpp of BVLC/caffe#5779); else `MaxPool`."""
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Pool (n, c, height, width)."""
+        top = super().forward(-x)
+        return -top if isinstance(top, Tensor) else (-top[0], top[1])
+
+
 def _rows_then_columns(x: Tensor, w: Window) -> Tensor:
     """Return maxima without a gradient, five to ten times as fast as torch's on a CPU.
 

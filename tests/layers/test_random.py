@@ -39,6 +39,7 @@ def test_dropout_keeps_caffes_share_and_scales_it(case: Case) -> None:
     [
         ("scale_train: false", "TRAIN", 1.0),
         ("scale_train: true", "TRAIN", 2.0),
+        ("scale_test: true", "TRAIN", 1.0),
         ("sample_weights_test: true", "TEST", 2.0),
     ],
 )
@@ -47,9 +48,15 @@ def test_dropout_of_forks_draws_too(options: str, phase: str, kept: float) -> No
     assert dropout(torch.ones(SHAPE)).unique().tolist() == [0, kept]
 
 
+@pytest.mark.parametrize("options", ["scale_train: false", "scale_test: true"])
+def test_dropout_of_forks_scales_when_scoring(options: str) -> None:
+    dropout = layer("Dropout", f"dropout_param {{ dropout_ratio: 0.25 {options} }}").module([SHAPE])
+    assert_close_to_caffe(dropout(random(*SHAPE)), random(*SHAPE) * 0.75)
+
+
 def test_dropout_refuses_what_is_not_known_of() -> None:
-    with pytest.raises(UnsupportedLayerError, match="scale_test"):
-        layer("Dropout", "dropout_param { scale_test: true }")
+    with pytest.raises(UnsupportedLayerError, match="scale_tests"):
+        layer("Dropout", "dropout_param { scale_tests: true }")
 
 
 def windows(x: Tensor, kernel: int, stride: int) -> list[Tensor]:
