@@ -15,6 +15,8 @@ from torch import Tensor
 
 NOWHERE = (torch.inf, torch.inf, -torch.inf, -torch.inf)
 """A box that overlaps none."""
+FAR = 1e18
+"""Beyond which a coordinate makes no difference, and its square is no number."""
 BLOCK = 32  # boxes a problem that one step of `suppress` compares at a time...
 GROUP = 32  # ...in so many problems, which caches hold
 
@@ -26,7 +28,8 @@ def sizes(boxes: Tensor, pixel: float = 0.0) -> Tensor:
 
 def areas(boxes: Tensor, pixel: float = 0.0) -> Tensor:
     """Return (...) areas of ``boxes`` (..., 4); 0 for a box whose corners are swapped."""
-    return sizes(boxes, pixel).clamp(min=0).prod(-1)
+    width, height = sizes(boxes, pixel).clamp(min=0).unbind(-1)
+    return width * height
 
 
 @torch.no_grad()
@@ -39,8 +42,8 @@ def iou(a: Tensor, b: Tensor, pixel: float = 0.0) -> Tensor:
     width = _shared(one[0], one[2], two[0], two[2], pixel)
     both = width.mul_(_shared(one[1], one[3], two[1], two[3], pixel))
     tiny = torch.finfo(both.dtype).tiny  # so that nothing over nothing is nothing
-    sizes_a, sizes_b = (areas(boxes, pixel).clamp_(min=tiny) for boxes in (a, b))
-    return both.div_((sizes_a.unsqueeze(-1) + sizes_b.unsqueeze(-2)).sub_(both))
+    either = areas(a, pixel).clamp_(min=tiny).unsqueeze(-1) + areas(b, pixel).unsqueeze(-2)
+    return both.div_(either.sub_(both))
 
 
 def _shared(least: Tensor, most: Tensor, other: Tensor, end: Tensor, pixel: float) -> Tensor:
@@ -156,7 +159,8 @@ def suppress(
     if not valid.numel():
         return valid
     boxes, on_cpu = boxes.detach().cpu(), valid.cpu()
-    boxes = boxes.where(~boxes.isnan().any(-1, keepdim=True), boxes.new_tensor(NOWHERE))
+    odd = boxes.isnan().any(-1, keepdim=True)
+    boxes = boxes.clamp(-FAR, FAR).where(~odd, boxes.new_tensor(NOWHERE))
     limits = _limits(threshold, eta).to(boxes.dtype)
     extent = (on_cpu * torch.arange(1, boxes.shape[1] + 1)).amax(1)
     keep = torch.zeros_like(on_cpu)
@@ -219,7 +223,7 @@ def _settle(valid: Tensor, worst: Tensor, over: Tensor, count: Tensor, limits: T
     while not settled:
         before = count.unsqueeze(1) + keep.cumsum(1) - keep.long()
         limit = limits[before.clamp_(max=len(limits) - 1)]
-        hit = (over <= limit.unsqueeze(1)).logical_not_() & keep.unsqueeze(2)
-        new = valid & (worst <= limit) & ~hit.any(1)
+        hits = torch.bmm(keep.to(over).unsqueeze(1), (over > limit.unsqueeze(1)).to(over))
+        new = valid & (worst <= limit) & (hits.squeeze(1) == 0)
         keep, settled = new, torch.equal(new, keep)
     return keep

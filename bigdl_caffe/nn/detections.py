@@ -85,10 +85,10 @@ class DetectionOutput(nn.Module):
         found = candidates(scores, s.confidence, s.per_class)
         boxes = self._decode(loc, prior, found)
         keep = suppress(boxes, found.valid, s.overlap, eta=s.eta)
-        problem = keep.nonzero()[:, 0]
-        image, label = problem.div(s.classes, rounding_mode="floor"), problem % s.classes
-        known = torch.stack((image.to(conf), label.to(conf), found.score[keep]), 1)
-        rows = best_of_each_image(torch.cat((known, boxes[keep]), 1), s.per_image)
+        kept = keep.nonzero().unbind(1)
+        image, label = kept[0].div(s.classes, rounding_mode="floor"), kept[0] % s.classes
+        known = torch.stack((image.to(conf), label.to(conf), found.score[kept]), 1)
+        rows = best_of_each_image(torch.cat((known, boxes[kept]), 1), s.per_image)
         if not len(rows):
             rows = rows.new_full((n, 7), -1)
             rows[:, 0] = torch.arange(n)
@@ -144,13 +144,12 @@ def candidates(scores: Tensor, least: float, most: int) -> Candidates:
     Of each problem the ``most`` best, or all of them where that is -1 (GetMaxScoreIndex of
     bbox_util.cpp).
     """
-    row, column = (scores > least).nonzero().unbind(1)
-    counts = row.bincount(minlength=len(scores))
+    above = scores > least
+    counts = above.sum(1, dtype=torch.int32)  # four times as fast as in int64
     if most >= 0 and (counts > most).any():
-        floor = _floor(scores, counts > most, max(most, 1))
-        best = scores[row, column] >= floor[row]
-        row, column = row[best], column[best]
-        counts = row.bincount(minlength=len(scores))
+        above &= scores >= _floor(scores, counts > most, max(most, 1)).unsqueeze(1)
+        counts = above.sum(1, dtype=torch.int32)
+    row, column = above.nonzero().unbind(1)
     slot = place_in_group(row, counts)
     shape = (len(scores), int(counts.max()))
     score, place = scores.new_full(shape, -torch.inf), row.new_zeros(shape)
