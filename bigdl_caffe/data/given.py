@@ -15,6 +15,7 @@ from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers import inputs
 from bigdl_caffe.layers.fillers import fill
+from bigdl_caffe.layers.registry import at_least
 
 log = logging.getLogger("bigdl_caffe")
 
@@ -34,8 +35,6 @@ class MemoryData(Source):
         self.row = (param.channels, param.height, param.width)
         if min(self.row) < 1:
             raise CaffeError("memory_data_param needs channels, height and width of at least 1")
-        if len(layer.tops) != 2:
-            raise CaffeError("it has data and label as tops, exactly two")
         if layer.param.HasField("transform_param"):
             log.warning("%s: transform_param is without effect on arrays, as in Caffe", layer)
 
@@ -76,6 +75,7 @@ class MemoryData(Source):
 class DummyData(Source):
     """What fillers make; those that are not constant fill anew each time (dummy_data_layer.cpp)."""
 
+    tops = at_least(1)
     options: ClassVar[Mapping[str, str]] = {
         "dummy_data_param": "data_filler shape num channels height width"
     }

@@ -12,6 +12,7 @@ from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.format.hdf5 import import_h5py
 from bigdl_caffe.format.paths import local_copy, read_bytes
 from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.registry import at_least
 
 _NUMBERS = "iuf"
 
@@ -23,6 +24,7 @@ class HDF5Data(Source):
     time through the list, and the rows of a file each time it is read.
     """
 
+    tops = at_least(1)
     options: ClassVar[Mapping[str, str]] = {"hdf5_data_param": "source batch_size shuffle"}
 
     def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:

@@ -19,6 +19,7 @@ from bigdl_caffe.format.paths import PathLike, read_bytes
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.image.decode import decode
 from bigdl_caffe.image.resize import resize
+from bigdl_caffe.layers.registry import between
 
 
 def records(
@@ -104,6 +105,7 @@ class Data(RecordSource):
     are without effect.
     """
 
+    tops = between(1, 2)
     options: ClassVar[Mapping[str, str]] = {
         "data_param": (
             "source batch_size backend rand_skip scale mean_file crop_size mirror prefetch "

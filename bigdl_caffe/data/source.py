@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 from bigdl_caffe.format.paths import PathLike
 from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.registry import Arity, exactly
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -67,8 +68,12 @@ class Source(ABC):
     options: ClassVar[Mapping[str, str]] = {}
     """Parameter message → the names of its fields that are read, or that Caffe does not read."""
 
+    tops: ClassVar[Arity] = exactly(2)
+
     def __init__(self, layer: LayerDef, phase: str, place: Place) -> None:
         self.layer, self.phase, self.place = layer, phase, place
+        if len(layer.tops) not in self.tops:
+            raise CaffeError(f"it makes {self.tops} top blobs and has {len(layer.tops)}")
         for name, known in self.options.items():
             refuse_others(name, getattr(layer.param, name), known)
 

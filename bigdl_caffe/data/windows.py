@@ -58,6 +58,8 @@ class WindowData(Source):
             raise ShapeError(
                 f"context_pad {self.param.context_pad} leaves nothing of crop_size {self.crop}"
             )
+        if not 0 <= self.param.fg_fraction <= 1:
+            raise CaffeError(f"fg_fraction is {self.param.fg_fraction:g}: give 0 to 1")
         self.file = read_window_file(
             place.path(self.param.source), self.param.fg_threshold, self.param.bg_threshold
         )

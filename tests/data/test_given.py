@@ -46,7 +46,7 @@ def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], words: str) 
 def test_memory_data_has_a_shape_and_two_tops() -> None:
     with pytest.raises(CaffeError, match="channels, height and width"):
         read("MemoryData", "memory_data_param { batch_size: 2 }")
-    with pytest.raises(CaffeError, match="exactly two"):
+    with pytest.raises(CaffeError, match="it makes exactly 2 top blobs and has 1"):
         read("MemoryData", MEMORY, tops=1)
 
 

@@ -148,6 +148,15 @@ def test_every_other_option_is_refused_by_name(kind: str, name: str, field: str)
         shapes(spec)
 
 
+@pytest.mark.parametrize(
+    ("kind", "tops"),
+    [("Data", 3), ("AnnotatedData", 3), ("ImageData", 1), ("WindowData", 1), ("MemoryData", 3)],
+)
+def test_as_many_tops_as_in_caffe(kind: str, tops: int) -> None:
+    with pytest.raises(CaffeError, match=rf"top blobs and has {tops}"):
+        read(kind, "", tops=tops)
+
+
 def test_shapes_need_the_data(folder: Path) -> None:
     with pytest.raises(CaffeError, match=r"layer 'l' \(Data\): there is no database"):
         shapes(layer("Data", "data_param { source: 'none' batch_size: 1 }"), root=folder)

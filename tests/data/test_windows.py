@@ -177,6 +177,7 @@ def test_window_files_that_are_wrong_are_named(tmp_path: Path, text: str, words:
     [
         (options(0, "batch_size: 4"), "crop_size is 0"),
         (options(8, "batch_size: 4 context_pad: 4"), "context_pad 4 leaves nothing"),
+        (options(8, "batch_size: 4 fg_fraction: 1.5"), "fg_fraction is 1.5"),
         (options(8, "batch_size: 4", "resize_param { height: 3 width: 3 }"), "no meaning"),
     ],
 )
