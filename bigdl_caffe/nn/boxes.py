@@ -220,10 +220,13 @@ def _settle(valid: Tensor, worst: Tensor, over: Tensor, count: Tensor, limits: T
         Of `_limits`.
     """
     keep, settled = valid, False
+    index = torch.full_like(valid, -1, dtype=torch.long)
     while not settled:
         before = count.unsqueeze(1) + keep.cumsum(1) - keep.long()
-        limit = limits[before.clamp_(max=len(limits) - 1)]
-        hits = torch.bmm(keep.to(over).unsqueeze(1), (over > limit.unsqueeze(1)).to(over))
-        new = valid & (worst <= limit) & (hits.squeeze(1) == 0)
+        last, index = index, before.clamp_(max=len(limits) - 1)
+        if not torch.equal(index, last):  # at once settled where the threshold stays
+            limit = limits[index]
+            free, kills = valid & (worst <= limit), (over > limit.unsqueeze(1)).to(over)
+        new = free & (torch.bmm(keep.to(over).unsqueeze(1), kills).squeeze(1) == 0)
         keep, settled = new, torch.equal(new, keep)
     return keep
