@@ -93,17 +93,25 @@ def _largest(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Return (c, rows, columns): the maxima of ``x`` (c, height, width) in a grid of spans."""
     first = min(int(rows[0, 0]), x.shape[1] - 1)
     x = x[:, first : max(int(rows[-1, 1]), first + 1)]
-    pooled = _along(_along(x, columns).transpose(1, 2), rows - first).transpose(1, 2)
+    along = _first_along if x.requires_grad else _along
+    pooled = along(along(x, columns).transpose(1, 2), rows - first).transpose(1, 2)
     empty = (rows[:, 0] >= rows[:, 1])[:, None] | (columns[:, 0] >= columns[:, 1])
     return pooled.masked_fill(empty, 0)
 
 
 def _along(x: Tensor, spans: Tensor) -> Tensor:
     """Return (c, n, spans): maxima of ``x`` (c, n, elements) in ``spans`` of its last axis."""
+    last = x.shape[2] - 1
+    parts = [x[:, :, min(i, last) : max(j, min(i, last) + 1)] for i, j in spans.tolist()]
+    return torch.stack([part.amax(2) for part in parts], 2)
+
+
+def _first_along(x: Tensor, spans: Tensor) -> Tensor:
+    """Return the same, with the gradient to the first of equals, where amax parts it."""
     begin, end = spans.unbind(1)
     reach = torch.arange(max(int((end - begin).max()), 1), device=x.device)
     place = torch.minimum(begin[:, None] + reach, end[:, None] - 1).clamp(0, x.shape[2] - 1)
-    return x[:, :, place].max(-1).values  # of equals the first, unlike amax, which parts them
+    return x[:, :, place].max(-1).values
 
 
 class PSROIPool(nn.Module):

@@ -75,6 +75,8 @@ def test_roi_pooling(size: tuple[int, int], dtype: torch.dtype) -> None:
     assert [tuple(top.shape)] == pooling.top_shapes([tuple(x.shape), tuple(rois.shape)])
     expected, place = roi_pool(x.detach().numpy(), rois.numpy(), size, 0.0625)
     np.testing.assert_array_equal(top.detach(), expected)
+    module = pooling.module([x.shape, rois.shape])
+    np.testing.assert_array_equal(module(x.detach(), rois), expected)  # the way without gradient
     above = random(*top.shape).to(dtype)
     top.backward(above)
     gradient = roi_gradient(x.detach().numpy(), rois.numpy(), place, above.numpy(), 0.0625)
