@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -44,10 +44,7 @@ def anchors(size: int, ratios: list[Any], scales: list[Any], half_up: bool = Fal
 
 
 class ProposalBase(Layer):
-    """What the proposal layers share: scores, offsets and image sizes in, rois and scores out.
-
-    Nothing has a gradient: Caffe leaves the bottoms' at zero.
-    """
+    """What the proposal layers share: scores, offsets and image sizes in, rois and scores out."""
 
     bottoms = exactly(3)
     tops = between(1, 2)
@@ -126,6 +123,10 @@ class Proposal(ProposalBase):
         most = bottoms[0][0] * self.select.after
         return [(most, 5), (most,)][: len(self.spec.tops)]
 
+    def no_gradient_to(self) -> Collection[int]:
+        """Return all bottoms."""
+        return range(3)
+
 
 @register("rpn.proposal_layer.ProposalLayer")
 class ProposalLayer(ProposalBase):
@@ -134,6 +135,7 @@ class ProposalLayer(ProposalBase):
     ``param_str`` holds ``feat_stride``, and may hold ``scales`` and ``ratios``. How many boxes
     it takes and gives is no part of a net: py-faster-rcnn has it in config.py, and this class
     in ``SELECT``, which a subclass given as converter may change. The original takes one image.
+    A gradient that reaches the layer ends there, as in Caffe, without an error.
     """
 
     fork = "rbgirshick/py-faster-rcnn"

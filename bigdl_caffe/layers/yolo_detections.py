@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from torch import nn
@@ -88,6 +88,10 @@ class YoloDetectionOutput(YoloOutput):
         limits = p.confidence_threshold, p.nms_threshold
         maps = len(self._maps(bottoms))
         return modules.YoloDetections(p.num_classes, self.biases, *limits, rows, maps)
+
+    def no_gradient_to(self) -> Collection[int]:
+        """Return all bottoms."""
+        return range(len(self.spec.bottoms))
 
 
 @register("Yolov3DetectionOutput")

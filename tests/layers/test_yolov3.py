@@ -41,48 +41,52 @@ def likeness(kind: str, a: Box, b: Box) -> float:
     return iou
 
 
+def ends(box: Box) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom."""
+    x, y, w, h = box
+    return x - w / 2, y - h / 2, x + w / 2, y + h / 2
+
+
 def step(kind: str, a: Box, b: Box) -> list[float]:
     """Return dx_box_iou: derivatives by hand, one number after the other."""
-    (x1, t), (r, d) = ([a[k] + s * a[2 + k] / 2 for k in (0, 1)] for s in (-1, 1))
-    (bl, bt), (br, bd) = ([b[k] + s * b[2 + k] / 2 for k in (0, 1)] for s in (-1, 1))
-    ih, iw = min(d, bd) - max(t, bt), min(r, br) - max(x1, bl)
-    i = ih * iw
+    (x1, y1, x2, y2), (bx1, by1, bx2, by2) = ends(a), ends(b)
+    w, h = min(x2, bx2) - max(x1, bx1), min(y2, by2) - max(y1, by1)
+    i, apart = w * h, w <= 0 or h <= 0
     u = a[2] * a[3] + b[2] * b[3] - i
-    cw, ch = max(r, br) - min(x1, bl), max(d, bd) - min(t, bt)
-    area = {"t": -a[2], "b": a[2], "l": -a[3], "r": a[3]}
-    di = {
-        "t": -iw if t > bt else 0, "b": iw if d < bd else 0,
-        "l": -ih if x1 > bl else 0, "r": ih if r < br else 0,
-    }  # fmt: skip
-    dc = {
-        "t": -cw if t < bt else 0, "b": cw if d > bd else 0,
-        "l": -ch if x1 < bl else 0, "r": ch if r > br else 0,
-    }  # fmt: skip
-    du = {k: area[k] - di[k] for k in area}
-    p = {k: (u * di[k] - i * du[k]) / (u * u) if u > 0 else 0 for k in area}
-    apart, c = iw <= 0 or ih <= 0, cw * ch
+    cw, ch = max(x2, bx2) - min(x1, bx1), max(y2, by2) - min(y1, by1)
+    area = [-a[3], -a[2], a[3], a[2]]  # left, top, right, bottom
+    di = [-h * (x1 > bx1), -w * (y1 > by1), h * (x2 < bx2), w * (y2 < by2)]
+    dc = [-ch * (x1 < bx1), -cw * (y1 < by1), ch * (x2 > bx2), cw * (y2 > by2)]
+    du = [area[k] - di[k] for k in range(4)]
+    p = [(u * di[k] - i * du[k]) / (u * u) if u > 0 else 0 for k in range(4)]
     if kind == "GIOU":
-        term = {k: (c * du[k] - u * dc[k]) / (c * c) for k in area}
-        p = term if apart else {k: p[k] + term[k] for k in area}
-    dx, dy, dw, dh = p["l"] + p["r"], p["t"] + p["b"], p["r"] - p["l"], p["b"] - p["t"]
+        c = cw * ch
+        term = [(c * du[k] - u * dc[k]) / (c * c) for k in range(4)]
+        p = term if apart else [p[k] + term[k] for k in range(4)]
+    move = [p[0] + p[2], p[1] + p[3], p[2] - p[0], p[3] - p[1]]
     if kind in ("DIOU", "CIOU"):
-        s, c = (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2, cw * cw + ch * ch
-        out = {"l": float(x1 < bl), "r": float(r > br), "t": float(t < bt), "b": float(d > bd)}
-        term = {
-            "x": (2 * (b[0] - a[0]) * c - 2 * cw * (out["r"] - out["l"]) * s) / c**2,
-            "y": (2 * (b[1] - a[1]) * c - 2 * ch * (out["b"] - out["t"]) * s) / c**2,
-            "w": 2 * cw * (out["r"] + out["l"]) / 2 * s / c**2,
-            "h": 2 * ch * (out["b"] + out["t"]) / 2 * s / c**2,
-        }
-        keep = 0 if apart else 1
-        dx, dy = keep * dx + term["x"], keep * dy + term["y"]
-        dw, dh = keep * dw + term["w"], keep * dh + term["h"]
+        more = distance_step(a, b, cw, ch)
+        move = more if apart else [move[k] + more[k] for k in range(4)]
     if kind == "CIOU":
         angle = atan(b[2] / b[3]) - atan(a[2] / a[3])
         shape = 4 / pi**2 * angle**2
         alpha = shape / (1 - i / u + shape + 1e-6)
-        dw, dh = dw + alpha * 8 / pi**2 * angle * a[3], dh - alpha * 8 / pi**2 * angle * a[2]
-    return [dx, dy, dw, dh]
+        move[2] += alpha * 8 / pi**2 * angle * a[3]
+        move[3] -= alpha * 8 / pi**2 * angle * a[2]
+    return move
+
+
+def distance_step(a: Box, b: Box, cw: float, ch: float) -> list[float]:
+    """Return what the distance of two centres adds, over the diagonal around both."""
+    (x1, y1, x2, y2), (bx1, by1, bx2, by2) = ends(a), ends(b)
+    s, c = (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2, cw * cw + ch * ch
+    left, top, right, bottom = x1 < bx1, y1 < by1, x2 > bx2, y2 > by2
+    return [
+        (2 * (b[0] - a[0]) * c - 2 * cw * (right - left) * s) / c**2,
+        (2 * (b[1] - a[1]) * c - 2 * ch * (bottom - top) * s) / c**2,
+        2 * cw * (right + left) / 2 * s / c**2,
+        2 * ch * (bottom + top) / 2 * s / c**2,
+    ]
 
 
 class Yolov3:
