@@ -80,7 +80,7 @@ def distance_step(a: Box, b: Box, cw: float, ch: float) -> list[float]:
     """Return what the distance of two centres adds, over the diagonal around both."""
     (x1, y1, x2, y2), (bx1, by1, bx2, by2) = ends(a), ends(b)
     s, c = (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2, cw * cw + ch * ch
-    left, top, right, bottom = x1 < bx1, y1 < by1, x2 > bx2, y2 > by2
+    left, top, right, bottom = map(float, (x1 < bx1, y1 < by1, x2 > bx2, y2 > by2))
     return [
         (2 * (b[0] - a[0]) * c - 2 * cw * (right - left) * s) / c**2,
         (2 * (b[1] - a[1]) * c - 2 * ch * (bottom - top) * s) / c**2,
