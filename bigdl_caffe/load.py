@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
+from bigdl_caffe.data import SOURCES, shapes
+from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.prototxt import read_net, unknown_report
 from bigdl_caffe.format.source import open_weights
+from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.graph.names import layer_defs
+from bigdl_caffe.graph.phase import State, filter_layers
 from bigdl_caffe.graph.upgrade import upgrade
 from bigdl_caffe.layers.assemble import Options, assemble
-from bigdl_caffe.layers.registry import Layer, registry
+from bigdl_caffe.layers.registry import Layer, Registry, find, registry
 from bigdl_caffe.model import Model
 from bigdl_caffe.weights.fill import fill_table
 from bigdl_caffe.weights.slots import plan_slots
@@ -26,7 +33,9 @@ def load(
     strict: bool,
 ) -> Model:
     """Return the model of ``prototxt`` with the numbers of ``caffemodel``."""
-    assembled = assemble(read_definition(prototxt), options, registry(converters))
+    definition, types = read_definition(prototxt), registry(converters)
+    options = with_sources_shapes(definition, options, types)
+    assembled = assemble(definition, options, types)
     slots = plan_slots(assembled.net, assembled.layers)
     if caffemodel is None:
         table, report = fill_table(assembled.net, slots, None)
@@ -45,3 +54,26 @@ def read_definition(prototxt: str) -> pb.NetParameter:
     for note in (*unknown_report(definition, prototxt), *upgraded.notes):
         log.warning("%s", note)
     return upgraded.net
+
+
+def with_sources_shapes(definition: pb.NetParameter, options: Options, types: Registry) -> Options:
+    """Return ``options`` with the shapes that only a data layer's source tells, if it is there.
+
+    Caffe reads the first record too. A source that cannot be read leaves the shape open,
+    and assembling the net then says which shape to give.
+    """
+    kept, _ = filter_layers(definition.layer, State(options.phase, options.level, options.stages))
+    found: dict[str, Shape] = {}
+    for spec in layer_defs(kept):
+        if spec.type in SOURCES and _is_open(spec, options, types):
+            with suppress(CaffeError):
+                found |= shapes(spec, options.phase)
+    return replace(options, input_shapes={**found, **options.input_shapes})
+
+
+def _is_open(spec: LayerDef, options: Options, types: Registry) -> bool:
+    try:
+        find(types, spec)(spec, options.phase).fed_shapes(options.input_shapes)
+    except CaffeError:
+        return True
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -136,6 +137,43 @@ class Runner:
             tops = module(tensors, wanted)
         made = {blob: top.detach().float().cpu().numpy() for blob, top in tops.items()}
         return {blob: feeding.own(top, arrays) for blob, top in made.items()}
+
+    def data(
+        self,
+        *,
+        seed: int | None = None,
+        root: str | Path | None = None,
+        arrays: Mapping[str, Array] | None = None,
+    ) -> Iterator[dict[str, Array]]:
+        """Return what the net's own data layers feed it, without end: ``run`` takes each.
+
+        Data (LMDB, LevelDB), HDF5Data, ImageData, WindowData, MemoryData and DummyData are
+        read as Caffe reads them, transform_param and all.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Of all that is random: shuffling, crops, mirroring.
+        root : path or URI, optional
+            Folder that the files named in the net are relative to; the working directory
+            by default, as in Caffe.
+        arrays : mapping of str to ndarray, optional
+            What a MemoryData layer shows: top → all its rows.
+
+        Returns
+        -------
+        iterator of dict of str to ndarray
+            Input blob → float32 array, a dict for each forward pass.
+
+        Raises
+        ------
+        CaffeError
+            For nets without data layers, and data that are missing or damaged.
+        """
+        from bigdl_caffe.data import batches  # its readers only when they are used
+
+        passes = batches(self.net, seed=seed, root=root, arrays=arrays)
+        return ({b: a for b, a in feed.items() if b in self.net.inputs} for feed in passes)
 
     def reset(self) -> None:
         """Let recurrent layers forget what earlier runs left in them.

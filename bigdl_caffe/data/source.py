@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -43,7 +44,10 @@ class Place:
         if not name:
             raise CaffeError("no source is given: name it in the layer's parameters")
         elsewhere = self.root is None or "://" in name
-        return name if elsewhere else posixpath.join(str(self.root), name)
+        path = name if elsewhere else posixpath.join(str(self.root), name)
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            raise CaffeError(f"'{path}' is a device or a pipe: give a file or a folder")
+        return path
 
 
 class Source(ABC):
