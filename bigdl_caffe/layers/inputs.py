@@ -188,6 +188,14 @@ class DenseImageData(ImageSegData):
         p = self.spec.param.dense_image_data_param
         return p.new_height, p.new_width
 
+    def label(self, data: Shape) -> Shape:
+        """Return one channel of the data's size, over ``label_divide_factor`` where it is ENet's."""
+        given = self.spec.unknown.get("dense_image_data_param", {})
+        factor = given.get("label_divide_factor", 1)
+        if not isinstance(factor, int) or factor < 1:
+            raise ShapeError(f"label_divide_factor is {factor!r}: give a whole number, 1 or more")
+        return (data[0], 1, *(size // factor for size in data[2:]))
+
 
 @register("WindowData")
 class WindowData(Source):

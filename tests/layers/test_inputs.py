@@ -83,6 +83,11 @@ KNOWN = [
         [(2, 1, 4, 5), (2, 1, 4, 5)],
     ),
     (
+        "DenseImageData",
+        "dense_image_data_param { new_height: 16 new_width: 25 label_divide_factor: 8 }",
+        [(1, 3, 16, 25), (1, 1, 2, 3)],
+    ),
+    (
         "ImageSegData",
         "image_data_param { batch_size: 2 new_height: 4 new_width: 5 }",
         [(2, 3, 4, 5), (2, 1, 4, 5)],
@@ -109,6 +114,14 @@ def test_what_the_definition_tells(kind: str, options: str, shapes: list[tuple[i
 def test_what_it_leaves_open_has_to_be_passed(kind: str, options: str, words: str) -> None:
     with pytest.raises(ShapeError, match=words):
         layer(kind, options, bottoms=0).top_shapes([])
+
+
+@pytest.mark.parametrize("factor", ["0", "0.5", "-8", "'8'"])
+def test_labels_are_no_larger_than_the_data(factor: str) -> None:
+    options = f"new_height: 8 new_width: 8 label_divide_factor: {factor}"
+    data = layer("DenseImageData", f"dense_image_data_param {{ {options} }}", bottoms=0, tops=2)
+    with pytest.raises(ShapeError, match="label_divide_factor"):
+        data.top_shapes([])
 
 
 def test_labels_follow_the_shape_given_for_the_data(tmp_path: Path) -> None:
