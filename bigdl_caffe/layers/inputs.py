@@ -189,7 +189,7 @@ class DenseImageData(ImageSegData):
         return p.new_height, p.new_width
 
     def label(self, data: Shape) -> Shape:
-        """Return one channel of the data's size, over ``label_divide_factor`` where it is ENet's."""
+        """Return one channel of the data's size, over ENet's ``label_divide_factor``."""
         given = self.spec.unknown.get("dense_image_data_param", {})
         factor = given.get("label_divide_factor", 1)
         if not isinstance(factor, int) or factor < 1:
