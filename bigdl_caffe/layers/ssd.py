@@ -8,9 +8,10 @@ from math import sqrt
 import torch
 from torch import nn
 
-from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
+from bigdl_caffe.layers.fork_options import fork_options, known_options
 from bigdl_caffe.layers.options import constant
 from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, exactly, register
 from bigdl_caffe.nn import detections
@@ -24,30 +25,51 @@ class Normalize(Layer):
     """Division by the L2 norm of each place, or of each image, and a learned scale.
 
     From normalize_layer.cpp of SSD. Blob: the scale, one number with ``channel_shared``, else
-    one a channel.
+    one a channel. A ``normalize_param`` makes it the type of the same name of
+    happynear/caffe-windows: division by the L2 or L1 norm of each place, without a scale; a
+    second top holds the norms, and has a gradient with ``bp_norm``.
     """
 
-    fork = FORK
+    fork = f"{FORK}; happynear/caffe-windows (normalize_param)"
+    tops = between(1, 2)
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.param = spec.param.norm_param
+        self.param, self.scaled = spec.param.norm_param, "normalize_param" not in spec.unknown
+        fork_options(spec, "norm_param", {})
+        fields = {"normalize_type": "L2", "bp_norm": False, "fix_gradient": False}
+        self.unit = fork_options(spec, "normalize_param", fields)
+        if self.unit["fix_gradient"] or self.unit["normalize_type"] not in modules.NORMS:
+            raise UnsupportedLayerError(
+                f"normalize_param {self.unit}: normalize_type has to be L1 or L2, and fix_gradient "
+                f"false"
+            )
+        if self.scaled and len(spec.tops) > 1:
+            raise ShapeError("a second top needs normalize_param: remove it")
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return the bottom's shape."""
-        if not 2 <= len(bottoms[0]) <= 4:
-            raise ShapeError(f"the bottom is {bottoms[0]}; Normalize takes 2 to 4 axes: reshape it")
-        return [bottoms[0]]
+        """Return the bottom's shape, and that of one channel for the norms."""
+        x = bottoms[0]
+        if not 2 <= len(x) <= 4:
+            raise ShapeError(f"the bottom is {x}; Normalize takes 2 to 4 axes: reshape it")
+        if self.scaled:
+            return [x]
+        full = (*x, 1, 1)[:4]  # as Caffe's num, channels, height and width
+        return [full, (full[0], 1, *full[2:])][: len(self.spec.tops)]
 
     def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
         """Return the scale, filled with 1 by default."""
         p = self.param
         filler = p.scale_filler if p.HasField("scale_filler") else constant(1)
-        return [BlobSpec("weight", () if p.channel_shared else (bottoms[0][1],), filler)]
+        shape = () if p.channel_shared else (bottoms[0][1],)
+        return [BlobSpec("weight", shape, filler)] * self.scaled
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
-        return modules.Normalize(self.param.across_spatial, self.param.eps)
+        if self.scaled:
+            return modules.Normalize(self.param.across_spatial, self.param.eps)
+        kind, gradient = self.unit["normalize_type"], self.unit["bp_norm"]
+        return modules.Unit(kind, gradient, norms=len(self.spec.tops) > 1)
 
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Return one multiplication an element for the squares, and one for the scale."""
@@ -69,6 +91,7 @@ class PriorBox(Layer):
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         p = self.param = spec.param.prior_box_param
+        fork_options(spec, "prior_box_param", {})
         if not p.min_size or min(p.min_size) <= 0:
             raise ShapeError(f"min_size is {list(p.min_size)}: give one positive size or more")
         if p.max_size and len(p.max_size) != len(p.min_size):
@@ -159,17 +182,23 @@ class DetectionOutput(Layer):
     From detection_output_layer.cpp of SSD. Rows go by image, class and falling score, and equal
     scores as Caffe's own sort leaves them. What it writes to files (``save_output_param``) and
     draws on a screen (``visualize``, ``visualize_threshold``, ``save_file``, a fourth bottom) is
-    left out: none of it changes a number of the top.
+    left out: none of it changes a number of the top. Five bottoms make it that of RefineDet: the
+    fourth and fifth say of each prior whether there is an object, and how the prior moves first.
     """
 
-    fork = FORK
-    bottoms = between(3, 4)
+    fork = f"{FORK}; sfzhang15/RefineDet (five bottoms)"
+    bottoms = between(3, 5)
     in_place = False
     dynamic = True
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         p = self.param = spec.param.detection_output_param
+        more = {"objectness_score": 0.01, "nms_param": {}}
+        self.more = fork_options(spec, "detection_output_param", more)
+        soft = {"soft_nms": False, "theta": 0.0}
+        if known_options(self.more["nms_param"], "nms_param", soft)["soft_nms"]:
+            raise UnsupportedLayerError("soft_nms: true is a fork's and not computed: remove it")
         if not p.num_classes:
             raise ShapeError("num_classes is missing or 0: say how many, the background included")
         if p.share_location and p.background_label_id == -1:
@@ -186,6 +215,10 @@ class DetectionOutput(Layer):
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return one row of seven numbers, Caffe's own before it has seen data."""
         check_predictions(bottoms, self.param.num_classes, self.param.share_location)
+        if len(bottoms) == 5:
+            check_refinement(bottoms, 3)
+        elif len(bottoms) == 4 and len(bottoms[3]) != 4:
+            raise ShapeError(f"bottom 3 is {bottoms[3]}; a fourth bottom is the image: remove it")
         return [(1, 1, 1, 7)]
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
@@ -201,6 +234,7 @@ class DetectionOutput(Layer):
                 eta=p.nms_param.eta,
                 per_class=p.nms_param.top_k if p.nms_param.HasField("top_k") else -1,
                 per_image=p.keep_top_k,
+                objectness=self.more["objectness_score"] if len(bottoms) == 5 else None,
             ),
             pb.PriorBoxParameter.CodeType.Name(p.code_type),
             shared=p.share_location,
@@ -237,3 +271,14 @@ def check_predictions(bottoms: Sequence[Shape], classes: int, shared: bool) -> N
             )
     if loc[0] != conf[0]:
         raise ShapeError(f"bottom 0 holds {loc[0]} images and bottom 1 {conf[0]}: feed as many")
+
+
+def check_refinement(bottoms: Sequence[Shape], first: int) -> None:
+    """Raise `ShapeError` unless two numbers and a box for each prior start at bottom ``first``."""
+    images, priors = bottoms[0][0], bottoms[2][2] // 4
+    for i, each in zip(range(first, len(bottoms)), (2, 4), strict=False):
+        if tuple(bottoms[i][:2]) != (images, priors * each) or count(bottoms[i][2:]) != 1:
+            raise ShapeError(
+                f"bottom {i} is {bottoms[i]}; RefineDet's are {(images, priors * each)} for "
+                f"{images} images of {priors} priors"
+            )

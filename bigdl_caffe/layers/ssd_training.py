@@ -9,10 +9,11 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.fork_options import fork_options
 from bigdl_caffe.layers.losses import Loss, Metric, bvlc_mode
 from bigdl_caffe.layers.options import refuse
-from bigdl_caffe.layers.registry import count, exactly, register
-from bigdl_caffe.layers.ssd import FORK, check_predictions
+from bigdl_caffe.layers.registry import between, count, register
+from bigdl_caffe.layers.ssd import FORK, check_predictions, check_refinement
 from bigdl_caffe.nn import evaluation, multibox
 from bigdl_caffe.nn.mining import Mining
 
@@ -24,17 +25,25 @@ class MultiBoxLoss(Loss):
     """Location and confidence loss of SSD, with its matching and mining of priors.
 
     From multibox_loss_layer.cpp of SSD. A part of the loss whose ``propagate_down`` is false is
-    left out of the value, too. The objects' rows go by image, and those of image -1 are skipped.
+    left out of the value, too. Objects of image -1 are skipped. A fifth and a sixth bottom make it
+    that of RefineDet: they say of each prior whether there is an object, which mining asks for,
+    and how the prior moves first.
     """
 
-    fork = FORK
-    bottoms = exactly(4)
+    fork = f"{FORK}; sfzhang15/RefineDet (six bottoms)"
+    bottoms = between(4, 6)
     label_bottoms = frozenset({3})
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         p = self.param = spec.param.multibox_loss_param
         refuse(p, "ignore_difficult_gt")
+        self.more = fork_options(spec, "multibox_loss_param", {"objectness_score": 0.01})
+        if len(spec.bottoms) > 4 and not self._refines():
+            raise UnsupportedLayerError(
+                "five or six bottoms are RefineDet's, whose boxes are computed with share_location "
+                "and use_prior_for_matching, without HARD_EXAMPLE and nms_param: change these"
+            )
         self.mode = bvlc_mode(spec.param.loss_param)
         mined = p.mining_type != P.NONE
         if not p.num_classes:
@@ -63,11 +72,17 @@ class MultiBoxLoss(Loss):
         """Return a scalar."""
         check_predictions(bottoms, self.param.num_classes, self.param.share_location)
         check_objects(bottoms[3], 3)
+        check_refinement(bottoms, 4)
         return [()]
 
     def no_gradient_to(self) -> Collection[int]:
-        """Return the priors and the objects."""
-        return (2, 3)
+        """Return the priors, the objects, and what is refined."""
+        return range(2, len(self.spec.bottoms))
+
+    def _refines(self) -> bool:
+        p = self.param
+        plain = p.share_location and p.use_prior_for_matching and not p.HasField("nms_param")
+        return bool(plain and p.mining_type != P.HARD_EXAMPLE)
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
@@ -90,6 +105,7 @@ class MultiBoxLoss(Loss):
                 mining=self._mining(),
                 normalization=self.mode,
                 weights=(p.loc_weight * counts[0], float(counts[1])),
+                objectness=self.more["objectness_score"],
             )
         )
 

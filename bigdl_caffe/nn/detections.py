@@ -28,6 +28,8 @@ class Selection:
         Of `bigdl_caffe.nn.boxes.suppress`.
     per_class, per_image : int
         Candidates a class of an image, and detections an image, at most; -1 for all.
+    objectness : float or None
+        Probability of an object from which on a prior counts, and that there is one to read.
     """
 
     classes: int
@@ -37,6 +39,7 @@ class Selection:
     eta: float = 1.0
     per_class: int = -1
     per_image: int = -1
+    objectness: float | None = None
 
 
 class DetectionOutput(nn.Module):
@@ -62,7 +65,7 @@ class DetectionOutput(nn.Module):
         self.shared, self.scaled = shared, scaled
 
     @torch.no_grad()
-    def forward(self, loc: Tensor, conf: Tensor, prior: Tensor, *_: Tensor) -> Tensor:
+    def forward(self, loc: Tensor, conf: Tensor, prior: Tensor, *more: Tensor) -> Tensor:
         """Return (1, 1, detections, 7): image, class, score, xmin, ymin, xmax, ymax.
 
         Rows go by image, class and falling score. Without any detection there is one row
@@ -76,14 +79,24 @@ class DetectionOutput(nn.Module):
             (n, priors * classes) scores.
         prior : Tensor
             (1, 2, priors * 4) as PriorBox makes them.
+        *more : Tensor
+            With ``objectness`` (n, priors * 2), whether a prior holds nothing or an object, and
+            (n, priors * 4), how it moves first; otherwise not read.
         """
         s, n = self.selection, len(loc)
         scores = conf.reshape(n, -1, s.classes).transpose(1, 2)
-        scores = scores.clone(memory_format=torch.contiguous_format).flatten(0, 1)
+        scores = scores.clone(memory_format=torch.contiguous_format)
+        priors, variances = prior[0].reshape(2, -1, 4)
+        priors = priors.expand(n, -1, -1)
+        if s.objectness is not None:
+            empty = more[0].reshape(n, -1, 2)[..., 1] < s.objectness
+            scores.transpose(1, 2)[empty] = torch.eye(s.classes).to(scores)[0]
+            priors = self._moved(priors, more[1].reshape(n, -1, 4), variances)
+        scores = scores.flatten(0, 1)
         if 0 <= s.background < s.classes:
             scores[s.background :: s.classes] = -torch.inf
         found = candidates(scores, s.confidence, s.per_class)
-        boxes = self._decode(loc, prior, found)
+        boxes = self._decode(loc, priors, variances, found)
         keep = suppress(boxes, found.valid, s.overlap, eta=s.eta)
         kept = keep.nonzero().unbind(1)
         image, label = kept[0].div(s.classes, rounding_mode="floor"), kept[0] % s.classes
@@ -94,18 +107,20 @@ class DetectionOutput(nn.Module):
             rows[:, 0] = torch.arange(n)
         return rows[None, None]
 
-    def _decode(self, loc: Tensor, prior: Tensor, found: Candidates) -> Tensor:
+    def _decode(self, loc: Tensor, priors: Tensor, variances: Tensor, found: Candidates) -> Tensor:
         """Return the candidates' boxes (problems, k, 4), a problem for each image's class."""
         classes = self.selection.classes
         row, column = found.valid.nonzero().unbind(1)
         place, image = found.place[row, column], row.div(classes, rounding_mode="floor")
-        priors, variances = prior[0].reshape(2, -1, 4)[:, place]
-        each = loc.reshape(len(loc), prior.shape[2] // 4, -1, 4)
+        each = loc.reshape(*priors.shape[:2], -1, 4)
         offsets = each[image, place, 0 if self.shared else row % classes]
         boxes = loc.new_zeros((*found.valid.shape, 4))
-        decode = CODES[self.code].decode
-        boxes[row, column] = decode(priors, offsets * variances if self.scaled else offsets)
+        boxes[row, column] = self._moved(priors[image, place], offsets, variances[place])
         return boxes
+
+    def _moved(self, priors: Tensor, offsets: Tensor, variances: Tensor) -> Tensor:
+        """Return ``priors`` moved by what the network says, all of them (..., 4)."""
+        return CODES[self.code].decode(priors, offsets * variances if self.scaled else offsets)
 
 
 def place_in_group(group: Tensor, counts: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class Mining:
 
 
 def mine(
-    mining: Mining, found: Match, loss: Tensor, boxes: Tensor, there: Tensor
+    mining: Mining, found: Match, loss: Tensor, boxes: Tensor, allowed: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the objects' numbers that stay, and which priors are negatives.
 
@@ -64,8 +64,8 @@ def mine(
         (n, priors)
     boxes : Tensor
         (n, priors, 4) For suppression.
-    there : Tensor
-        (n, objects) of bool. An image without objects has no negatives either.
+    allowed : Tensor
+        (n, priors) of bool: which can be taken at all.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def mine(
         (n, priors) of numbers, and of bool.
     """
     far = (found.place == NOT) & (found.overlap < mining.overlap)
-    eligible = (far | mining.everything) & there.any(1, keepdim=True)
+    eligible = (far | mining.everything) & allowed
     objects = (found.place >= 0).sum(1)
     most = torch.full_like(objects, mining.sample)
     if not mining.everything:

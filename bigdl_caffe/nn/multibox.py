@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,8 @@ class MultiBox:
         Of `bigdl_caffe.nn.losses.normalizer`.
     weights : tuple of float
         What the location's and the confidence's loss count for.
+    objectness : float
+        Probability of an object from which on a prior is mined, where there is one.
     """
 
     classes: int
@@ -68,6 +70,7 @@ class MultiBox:
     mining: Mining | None
     normalization: str
     weights: tuple[float, float]
+    objectness: float
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,9 @@ class Predictions:
         (n, priors, box classes, 4) offsets.
     conf : Tensor
         (n, priors, classes)
-    priors, variances : Tensor
+    priors : Tensor
+        (n, priors, 4)
+    variances : Tensor
         (priors, 4)
     """
 
@@ -103,7 +108,9 @@ class MultiBoxLoss(nn.Module):
         super().__init__()
         self.options = options
 
-    def forward(self, loc: Tensor, conf: Tensor, prior: Tensor, truth: Tensor) -> Tensor:
+    def forward(
+        self, loc: Tensor, conf: Tensor, prior: Tensor, truth: Tensor, *more: Tensor
+    ) -> Tensor:
         """Return the scalar loss.
 
         Parameters
@@ -112,28 +119,40 @@ class MultiBoxLoss(nn.Module):
             As `bigdl_caffe.nn.detections.DetectionOutput` takes them, before any softmax.
         truth : Tensor
             (1, 1, rows, 8) as `bigdl_caffe.nn.matching.objects` takes them.
+        *more : Tensor
+            RefineDet's: (n, priors * 2), whether a prior holds nothing or an object, and
+            (n, priors * 4), how it moves first.
         """
         o, n = self.options, len(loc)
         priors, variances = prior.detach()[0].reshape(2, -1, 4)
         said = Predictions(
             loc.reshape(n, len(priors), -1, 4),
             conf.reshape(n, len(priors), o.classes),
-            priors,
+            priors.expand(n, -1, -1),
             variances,
         )
+        likely = torch.ones(n, len(priors), dtype=torch.bool, device=loc.device)
+        if more:
+            likely = more[0].detach().reshape(n, -1, 2)[..., 1] >= o.objectness
+        if len(more) > 1:
+            first = replace(said, loc=more[1].reshape(n, -1, 1, 4))
+            said = replace(said, priors=self._decode(first)[:, :, 0])
         known = 2**31 if o.agnostic and o.mining is None else o.classes
         there = objects(truth, n, o.background, known, o.difficult)
-        place, negative = self._chosen(said, there)
+        place, negative = self._chosen(said, there, likely)
         divisor = normalizer(o.normalization, n, len(priors), (place >= 0).sum())
         location = self._location(said, there, place).sum()
         confidence = self._confidence(said, there, place, negative)
         return (o.weights[0] * location + o.weights[1] * confidence) / divisor
 
     @torch.no_grad()
-    def _chosen(self, said: Predictions, there: Objects) -> tuple[Tensor, Tensor | None]:
+    def _chosen(
+        self, said: Predictions, there: Objects, likely: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         """Return (n, priors, box classes) objects' numbers, and (n, priors) which are negatives.
 
-        None in place of the latter is all priors without an object.
+        None in place of the latter is all priors without an object. Only what is ``likely``
+        (n, priors) an object is mined.
         """
         o = self.options
         found = self._matches(said, there)
@@ -142,7 +161,8 @@ class MultiBoxLoss(nn.Module):
         loss = self._hardness(said, there, found.place)
         boxes = said.priors if o.mining.by_prior else self._decode(said)[:, :, 0]
         one = Match(found.place[..., 0], found.overlap[..., 0])
-        place, negative = mine(o.mining, one, loss, boxes.expand(*loss.shape, 4), there.there)
+        likely = likely & there.there.any(1, keepdim=True)  # no objects, no negatives
+        place, negative = mine(o.mining, one, loss, boxes, likely)
         return place.unsqueeze(2), negative
 
     def _matches(self, said: Predictions, there: Objects) -> Match:
@@ -152,7 +172,7 @@ class MultiBoxLoss(nn.Module):
             1, -1, 1
         )
         if o.by_prior:
-            boxes, truth, counts = said.priors.expand(n, -1, -1), there.boxes, there.there
+            boxes, truth, counts = said.priors, there.boxes, there.there
         else:
             boxes = self._decode(said).transpose(1, 2).flatten(0, 1)
             truth = there.boxes.repeat_interleave(kinds, 0)
@@ -171,7 +191,7 @@ class MultiBoxLoss(nn.Module):
         offsets = said.loc.detach()
         if self.options.scaled:
             offsets = offsets * said.variances.unsqueeze(1)
-        return CODES[self.options.code].decode(said.priors.unsqueeze(1), offsets)
+        return CODES[self.options.code].decode(said.priors.unsqueeze(2), offsets)
 
     def _hardness(self, said: Predictions, there: Objects, place: Tensor) -> Tensor:
         """Return (n, priors): the loss that each would have, for which mining looks."""
@@ -192,7 +212,7 @@ class MultiBoxLoss(nn.Module):
         """Return the loss of each box that has an object, in the order of ``place``."""
         o, code = self.options, CODES[self.options.code]
         image, prior, kind = (place >= 0).nonzero().unbind(1)
-        priors, variances = said.priors[prior], said.variances[prior]
+        priors, variances = said.priors[image, prior], said.variances[prior]
         target = code.encode(priors, there.boxes[image, place[image, prior, kind]])
         given = said.loc[image, prior, kind]
         if o.scaled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,38 @@ class _Normalize(torch.autograd.Function):
         along = unit * (unit * gradient).sum(ctx.axes, keepdim=True)
         to_scale = (unit * gradient).sum_to_size(scale.shape)
         return (gradient - along) / norm * scale, None, to_scale, None
+
+
+NORMS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "L1": lambda x: x.abs().sum(1, keepdim=True) + 1e-6,
+    "L2": lambda x: (x.square().sum(1, keepdim=True) + 1e-6).sqrt(),
+}
+
+
+class Unit(nn.Module):
+    """Division by the norm of each place's channels (normalize_layer.cpp of happynear's Caffe).
+
+    Parameters
+    ----------
+    kind : str
+        Of `NORMS`.
+    gradient : bool
+        Whether the second top has a gradient.
+    norms : bool
+        Whether there is a second top, which holds the norms.
+    """
+
+    def __init__(self, kind: str, gradient: bool, norms: bool) -> None:
+        super().__init__()
+        self.kind, self.gradient, self.norms = kind, gradient, norms
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Normalise (n, channels), (n, channels, width) or (n, channels, height, width)."""
+        x = x.reshape(*x.shape, *[1] * (4 - x.dim()))
+        norm = NORMS[self.kind](x)
+        if not self.norms:
+            return x / norm
+        return x / norm, norm if self.gradient else norm.detach()
 
 
 @dataclass(frozen=True)

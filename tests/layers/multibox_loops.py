@@ -53,6 +53,13 @@ def cross_entropy(x: Array, target: Array) -> float:
     return float((np.maximum(x, 0) - x * target + np.log1p(np.exp(-abs(x)))).sum())
 
 
+def refine(priors: Array, offsets: Array, variances: Array, p: pb.MultiBoxLossParameter) -> Array:
+    """Return the priors of an image, moved as RefineDet's first step says."""
+    scale = np.ones_like(variances) if p.encode_variance_in_target else variances
+    moves = zip(priors, offsets.reshape(-1, 4) * scale, strict=True)
+    return np.array([decode(prior, move, p.code_type) for prior, move in moves])
+
+
 class MultiBox:
     """One forward and backward pass; ``loss``, ``dloc`` and ``dconf`` are what it gives."""
 
@@ -63,11 +70,16 @@ class MultiBox:
         normalization: str = "VALID",
         propagate: tuple[bool, bool] = (True, True),
     ) -> None:
-        loc, conf, prior, truth = (b.astype(np.float64) for b in blobs)
+        loc, conf, prior, truth, *arms = (b.astype(np.float64) for b in blobs)
         self.p, self.n = p, len(loc)
-        self.priors, self.variances = prior[0].reshape(2, -1, 4)
-        self.loc = loc.reshape(self.n, len(self.priors), -1, 4)
-        self.conf = conf.reshape(self.n, len(self.priors), p.num_classes)
+        priors, self.variances = prior[0].reshape(2, -1, 4)
+        self.count = len(priors)
+        self.loc = loc.reshape(self.n, self.count, -1, 4)
+        self.conf = conf.reshape(self.n, self.count, p.num_classes)
+        self.priors, self.likely = [priors] * self.n, np.ones((self.n, self.count), bool)
+        if arms:  # RefineDet's
+            self.likely = arms[0].reshape(self.n, -1, 2)[..., 1] >= 0.01
+            self.priors = [refine(priors, x, self.variances, p) for x in arms[1]]
         self.dloc, self.dconf = np.zeros_like(self.loc), np.zeros_like(self.conf)
         rows = truth.reshape(-1, 8)
         rows = [r for r in rows if r[0] != -1 and (p.use_difficult_gt or not r[7])]
@@ -83,7 +95,7 @@ class MultiBox:
             if j > -1
         )
         matches = sum(j > -1 for one in self.place for column in one.values() for j in column)
-        full = self.n * len(self.priors)
+        full = self.n * self.count
         sizes = {"VALID": matches, "FULL": full, "BATCH_SIZE": self.n, "NONE": 1}
         divisor = max(1, sizes[normalization])
         confidence = self.confide()
@@ -95,7 +107,7 @@ class MultiBox:
         offset = self.loc[i, m, c]
         if not self.p.encode_variance_in_target:
             offset = offset * self.variances[m]
-        return decode(self.priors[m], offset, self.p.code_type)
+        return decode(self.priors[i][m], offset, self.p.code_type)
 
     def matched(self, i: int) -> tuple[dict[int, list[int]], dict[int, list[float]]]:
         p, truth = self.p, self.truth[i]
@@ -108,14 +120,14 @@ class MultiBox:
         )
         every = [t[3:7] for t in truth]
         if p.use_prior_for_matching:
-            place, best = match(self.priors, every, p)
+            place, best = match(self.priors[i], every, p)
             if p.share_location:
                 return {0: place}, {0: best}
             own = {c: [j if j > -1 and truth[j][1] == c else -1 for j in place] for c in classes}
             return own, dict.fromkeys(classes, best)
         places, bests = {}, {}
         for c in classes:
-            boxes = np.array([self.decoded(i, m, c) for m in range(len(self.priors))])
+            boxes = np.array([self.decoded(i, m, c) for m in range(self.count)])
             mine = [j for j, t in enumerate(truth) if p.share_location or t[1] == c]
             place, bests[c] = match(boxes, [every[j] for j in mine], p)
             places[c] = [mine[j] if j > -1 else j for j in place]
@@ -123,7 +135,7 @@ class MultiBox:
 
     def locate(self, i: int, m: int, c: int, j: int) -> float:
         """Return the loss of a matched box, and write its gradient."""
-        p, prior = self.p, self.priors[m]
+        p, prior = self.p, self.priors[i][m]
         target = encode(prior, self.truth[i][j][3:7], p.code_type) / self.variances[m]
         given = self.loc[i, m, c].copy()
         if p.encode_variance_in_target:
@@ -154,10 +166,10 @@ class MultiBox:
         p, everything = self.p, self.p.mining_type == Loss.HARD_EXAMPLE
         if p.mining_type == Loss.NONE or not place:
             return []
-        column, count = place[0], len(self.priors)
+        column, count = place[0], self.count
         loss = [self.hardness(i, m, place) for m in range(count)]
         far = [column[m] == -1 and best[0][m] < p.neg_overlap for m in range(count)]
-        order = [m for m in range(count) if everything or far[m]]
+        order = [m for m in range(count) if (everything or far[m]) and self.likely[i, m]]
         order.sort(key=lambda m: -loss[m])
         most = p.sample_size if everything else int(sum(j > -1 for j in column) * p.neg_pos_ratio)
         if p.HasField("nms_param") and p.nms_param.nms_threshold > 0:
@@ -172,7 +184,9 @@ class MultiBox:
     def apart(self, i: int, order: list[int]) -> list[int]:
         p, kept = self.p, []
         order = order if p.nms_param.top_k < 0 else order[: p.nms_param.top_k]
-        boxes = {m: self.priors[m] if p.use_prior_for_nms else self.decoded(i, m, 0) for m in order}
+        boxes = {
+            m: self.priors[i][m] if p.use_prior_for_nms else self.decoded(i, m, 0) for m in order
+        }
         for m in order:
             if area(boxes[m]) >= 1e-5 and all(
                 overlap(boxes[k], boxes[m]) <= p.nms_param.nms_threshold for k in kept

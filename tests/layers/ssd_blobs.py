@@ -31,3 +31,11 @@ def bottoms(seed: int, kinds: int = 1, truth: bool = False) -> list[Tensor]:
         known = np.stack((images, labels, images * 0), 1)
         blobs.append(np.concatenate((known, boxes(rng, 7), difficult[:, None]), 1)[None, None])
     return [torch.tensor(blob) for blob in blobs]
+
+
+def refinement(seed: int) -> list[Tensor]:
+    """Return RefineDet's two bottoms: whether each prior has an object, and how it moves."""
+    rng = np.random.default_rng(seed)
+    objects = rng.choice([0.001, 0.5], (N, PRIORS))
+    both = np.stack((1 - objects, objects), -1).reshape(N, -1)
+    return [torch.tensor(both), torch.tensor(rng.normal(0, 0.5, (N, PRIORS * 4)))]

@@ -12,7 +12,7 @@ from bigdl_caffe.layers.registry import Layer
 from tests.compare import assert_close_to_caffe
 from tests.layers.build import layer
 from tests.layers.multibox_loops import MultiBox
-from tests.layers.ssd_blobs import CLASSES, PRIORS, N, bottoms
+from tests.layers.ssd_blobs import CLASSES, PRIORS, N, bottoms, refinement
 
 LOSSES = [
     "",
@@ -40,7 +40,7 @@ def losses(
 ) -> tuple[Layer, list[Tensor]]:
     """Return the layer, and its loss with both gradients."""
     text = f"{more} multibox_loss_param {{ num_classes: {classes} {options} }}"
-    built = layer("MultiBoxLoss", text, 4, phase="TRAIN")
+    built = layer("MultiBoxLoss", text, len(blobs), phase="TRAIN")
     loc, conf = (b.clone().requires_grad_() for b in blobs[:2])
     assert built.top_shapes([tuple(b.shape) for b in blobs]) == [()]
     loss = built.module([])(loc, conf, *blobs[2:])
@@ -65,6 +65,16 @@ def test_the_parts_and_what_they_are_divided_by(mode: str, propagate: tuple[bool
     more = " ".join(f"propagate_down: {str(p).lower()}" for p in (*propagate, False, False))
     built, got = losses("", f"{more} loss_param {{ normalization: {mode} }}", blobs)
     expected = MultiBox([b.numpy() for b in blobs], built.param, mode, propagate)  # type: ignore[attr-defined]  # MultiBoxLoss's own
+    for ours, loops in zip(got, (expected.loss, expected.dloc, expected.dconf), strict=True):
+        assert_close_to_caffe(ours.detach().flatten(), np.ravel(loops))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("options", ["", "encode_variance_in_target: true mining_type: NONE"])
+def test_refinedets_loss_is_that_of_the_loops(options: str, seed: int) -> None:
+    blobs = bottoms(seed, truth=True) + refinement(seed)
+    built, got = losses(f"code_type: CENTER_SIZE {options}", "", blobs)
+    expected = MultiBox([b.numpy() for b in blobs], built.param)  # type: ignore[attr-defined]  # MultiBoxLoss's own
     for ours, loops in zip(got, (expected.loss, expected.dloc, expected.dconf), strict=True):
         assert_close_to_caffe(ours.detach().flatten(), np.ravel(loops))
 

@@ -12,7 +12,7 @@ from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from tests.compare import assert_close_to_caffe
 from tests.layers import ssd_loops
 from tests.layers.build import filled, layer
-from tests.layers.ssd_blobs import CLASSES, bottoms, boxes
+from tests.layers.ssd_blobs import CLASSES, bottoms, boxes, refinement
 from tests.nets import net
 
 
@@ -47,6 +47,20 @@ def test_normalize_takes_two_axes_too(shared: str) -> None:
     assert_close_to_caffe(top.detach(), [[6, 0, 8], [0, 0, 0]])
 
 
+@pytest.mark.parametrize("kind", ["L1", "L2"])
+def test_a_normalize_param_makes_it_happynears(kind: str) -> None:
+    built = layer("Normalize", f'normalize_param {{ normalize_type: "{kind}" }}', tops=2)
+    assert built.blob_specs([(2, 3)]) == []
+    assert built.top_shapes([(2, 3)]) == [(2, 3, 1, 1), (2, 1, 1, 1)]
+    x = torch.tensor([[3.0, 0, -4], [0, 0, 0]], requires_grad=True)
+    top, norm = built.module([(2, 3)])(x)
+    assert_close_to_caffe(
+        norm.flatten().tolist(), [{"L1": 7, "L2": 5}[kind], {"L1": 1e-6, "L2": 1e-3}[kind]]
+    )
+    assert_close_to_caffe(top[0].flatten().tolist(), (x[0] / norm[0, 0, 0, 0]).tolist())
+    assert not norm.requires_grad
+
+
 SELECTIONS = [
     "",
     "code_type: CENTER_SIZE nms_param { top_k: 7 } keep_top_k: 6",
@@ -67,6 +81,26 @@ def test_detections_are_those_of_the_loops(options: str, seed: int) -> None:
     got = built.module([tuple(b.shape) for b in blobs])(*blobs)
     expected = ssd_loops.detection_output(*[b.numpy() for b in blobs], built.param)  # type: ignore[attr-defined]  # DetectionOutput's own
     assert_close_to_caffe(got[0, 0], expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_refinedets_detections_are_those_of_moved_priors(seed: int) -> None:
+    text = f"num_classes: {CLASSES} confidence_threshold: 0.2 code_type: CENTER_SIZE"
+    built = layer("DetectionOutput", f"detection_output_param {{ {text} }}", 5)
+    blobs = bottoms(seed) + refinement(seed)
+    got = built.module([tuple(b.shape) for b in blobs])(*blobs)[0, 0]
+    loc, conf, prior, objects, moves = (b.numpy().copy() for b in blobs)
+    expected = []
+    for i in range(len(loc)):
+        moved, (priors, variances) = prior.copy(), prior[0].reshape(2, -1, 4)
+        offsets = moves[i].reshape(-1, 4) * variances
+        pairs = zip(priors, offsets, strict=True)
+        moved[0, 0] = np.ravel([ssd_loops.decode(p, o, built.param.code_type) for p, o in pairs])  # type: ignore[attr-defined]  # DetectionOutput's own
+        conf[i].reshape(-1, CLASSES)[objects[i, 1::2] < 0.01, 1:] = 0
+        rows = ssd_loops.detection_output(loc[i : i + 1], conf[i : i + 1], moved, built.param)  # type: ignore[attr-defined]  # DetectionOutput's own
+        rows[:, 0] = i
+        expected.append(rows)
+    assert_close_to_caffe(got, np.concatenate(expected))
 
 
 def test_an_image_without_detections_among_others_has_no_row() -> None:
@@ -182,6 +216,9 @@ def test_a_net_is_scored_and_evaluated(tmp_path: Path) -> None:
 
 
 REFUSED = [
+    ("Normalize", 1, "normalize_param { normalize_type: 'L3' }", "L1 or L2"),
+    ("Normalize", 1, "norm_param { axis: 2 }", "another fork"),
+    ("PriorBox", 2, "prior_box_param { min_size: 1 density: 2 }", "another fork"),
     ("PriorBox", 2, "prior_box_param { }", "min_size"),
     ("PriorBox", 2, "prior_box_param { min_size: 0 }", "min_size"),
     ("PriorBox", 2, "prior_box_param { min_size: 1 max_size: 2 max_size: 3 }", "one each"),
@@ -197,7 +234,9 @@ REFUSED = [
         "-1",
     ),
     ("DetectionOutput", 3, "detection_output_param { num_classes: 2 nms_param { eta: 0 } }", "eta"),
+    ("DetectionOutput", 3, "detection_output_param { num_classes: 2 clip: true }", "another fork"),
     ("MultiBoxLoss", 4, "", "num_classes"),
+    ("MultiBoxLoss", 6, "multibox_loss_param { num_classes: 2 nms_param { } }", "RefineDet"),
     ("MultiBoxLoss", 4, "multibox_loss_param { num_classes: 2 do_neg_mining: false }", "mining"),
     ("MultiBoxLoss", 4, "multibox_loss_param { num_classes: 2 share_location: false }", "NONE"),
     (
