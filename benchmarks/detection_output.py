@@ -92,7 +92,10 @@ def ways(prototxt: Path, feed: Blobs) -> dict[str, Callable[[], np.ndarray]]:
             other.setInput(array, blob)
         return np.asarray(other.forward())
 
-    return {"OpenCV": opencv, "bigdl_caffe": lambda: module(tensors)["det"].numpy()}
+    def ours() -> np.ndarray:
+        return np.asarray(module(tensors)["det"])
+
+    return {"OpenCV": opencv, "bigdl_caffe": ours}
 
 
 def measure(kind: str, batch: int, rounds: int) -> None:
