@@ -76,3 +76,9 @@ def test_unknown_fields_survive() -> None:
 def test_a_forks_own_v1_type_keeps_its_name() -> None:
     net = upgrade(_net('layers { name: "a" type: LOCAL bottom: "x" top: "y" }')).net
     assert net.layer[0].type == "LOCAL"
+
+
+def test_the_bottom_that_simple_crop_names_as_an_option_is_one() -> None:
+    text = 'layer { type: "SimpleCrop" bottom: "a" top: "c" crop_param { blob_name: "b" } }'
+    (crop,) = upgrade(_net(text)).net.layer
+    assert list(crop.bottom) == ["a", "b"]

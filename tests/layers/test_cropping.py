@@ -62,9 +62,7 @@ def test_other_options_are_refused(options: str) -> None:
         layer("CropCenter", f"crop_center_param {{ {options} }}")
 
 
-def test_simple_crop_takes_its_size_from_a_bottom_only() -> None:
-    with pytest.raises(UnsupportedLayerError, match='add bottom: "conv1"'):
-        layer("SimpleCrop", 'crop_param { blob_name: "conv1" }')
+def test_simple_crop_refuses_options_and_sizes_that_do_not_fit() -> None:
     with pytest.raises(UnsupportedLayerError, match="offset"):
         layer("SimpleCrop", "crop_param { offset: 3 }", bottoms=2)
     with pytest.raises(ShapeError, match="not larger"):
