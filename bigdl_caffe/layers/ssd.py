@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from math import sqrt
+from math import inf, sqrt
 
 import torch
 from torch import nn
@@ -92,8 +92,11 @@ class PriorBox(Layer):
         super().__init__(spec, phase)
         p = self.param = spec.param.prior_box_param
         fork_options(spec, "prior_box_param", {})
-        if not p.min_size or min(p.min_size) <= 0:
-            raise ShapeError(f"min_size is {list(p.min_size)}: give one positive size or more")
+        if not p.min_size or not all(0 < size <= INT_MAX for size in (*p.min_size, *p.max_size)):
+            raise ShapeError(
+                f"min_size is {list(p.min_size)} and max_size {list(p.max_size)}: give one "
+                f"min_size or more, and none beyond 0 to {INT_MAX}"
+            )
         if p.max_size and len(p.max_size) != len(p.min_size):
             raise ShapeError(
                 f"{len(p.max_size)} max_size for {len(p.min_size)} min_size: give one each, or none"
@@ -102,7 +105,7 @@ class PriorBox(Layer):
             raise ShapeError(
                 f"max_size {list(p.max_size)} has to be greater than min_size {list(p.min_size)}"
             )
-        if len(p.variance) not in (0, 1, 4) or min(p.variance, default=1) <= 0:
+        if len(p.variance) not in (0, 1, 4) or not all(v > 0 for v in p.variance):
             raise ShapeError(
                 f"variance is {list(p.variance)}: give none, one or four, all positive"
             )
@@ -152,8 +155,8 @@ def _ratios(p: pb.PriorBoxParameter) -> list[float]:
     """Return the aspect ratios besides 1, each new one followed by its inverse with ``flip``."""
     seen = [1.0]
     for ratio in p.aspect_ratio:
-        if ratio <= 0:
-            raise ShapeError(f"aspect_ratio {ratio} is not positive: remove it")
+        if not 0 < ratio < inf:
+            raise ShapeError(f"aspect_ratio {ratio} is no positive number: remove it")
         if all(abs(ratio - other) >= 1e-6 for other in seen):
             seen += [ratio, 1 / ratio] if p.flip else [ratio]
     return seen[1:]
@@ -167,7 +170,7 @@ def _pair(p: pb.PriorBoxParameter, name: str, square: str) -> tuple[float, float
     if square in given and len(given) > 1:
         raise ShapeError(f"give either {square}, or both {name}_h and {name}_w")
     width, height = (square, square) if square in given else (f"{name}_w", f"{name}_h")
-    if min(getattr(p, width), getattr(p, height)) <= 0:
+    if not (getattr(p, width) > 0 and getattr(p, height) > 0):
         raise ShapeError(
             f"{width} {getattr(p, width)} and {height} {getattr(p, height)} have to "
             f"be positive: give both"
@@ -206,7 +209,7 @@ class DetectionOutput(Layer):
                 "background_label_id -1 cannot be told from boxes that all classes share: give "
                 "another, or share_location: false"
             )
-        if p.nms_param.nms_threshold < 0 or not 0 < p.nms_param.eta <= 1:
+        if not (p.nms_param.nms_threshold >= 0 and 0 < p.nms_param.eta <= 1):
             raise ShapeError(
                 f"nms_threshold {p.nms_param.nms_threshold} has to be 0 or more, and eta "
                 f"{p.nms_param.eta} within (0, 1]"

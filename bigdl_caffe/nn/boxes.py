@@ -161,7 +161,7 @@ def suppress(
     boxes, on_cpu = boxes.detach().cpu(), valid.cpu()
     odd = boxes.isnan().any(-1, keepdim=True)
     boxes = boxes.clamp(-FAR, FAR).where(~odd, boxes.new_tensor(NOWHERE))
-    limits = _limits(threshold, eta).to(boxes.dtype)
+    limits = _limits(threshold, eta, boxes.shape[1]).to(boxes.dtype)
     extent = (on_cpu * torch.arange(1, boxes.shape[1] + 1)).amax(1)
     keep = torch.zeros_like(on_cpu)
     for rows in torch.split(extent.argsort(descending=True), GROUP):  # of about the same extent
@@ -170,10 +170,10 @@ def suppress(
     return keep.to(valid.device)
 
 
-def _limits(threshold: float, eta: float) -> Tensor:
-    """Return the threshold after 0, 1, 2... survivors, up to where it stays."""
+def _limits(threshold: float, eta: float, most: int) -> Tensor:
+    """Return the threshold after 0, 1, 2... ``most`` survivors, or up to where it stays."""
     limits = [np.float32(threshold)]
-    while eta < 1 and limits[-1] > 0.5:
+    while eta < 1 and limits[-1] > 0.5 and len(limits) <= most:
         limits.append(limits[-1] * np.float32(eta))
     return torch.tensor(np.array(limits))
 

@@ -77,7 +77,7 @@ def mine(
     objects = (found.place >= 0).sum(1)
     most = torch.full_like(objects, mining.sample)
     if not mining.everything:
-        most = (objects.to(torch.float32) * mining.ratio).long()
+        most = (objects.to(torch.float32) * mining.ratio).clamp(0, loss.shape[1]).long()
     if mining.suppress > 0:
         taken = _apart(mining, loss.where(eligible, -torch.inf), boxes, most)
     else:

@@ -221,6 +221,8 @@ REFUSED = [
     ("PriorBox", 2, "prior_box_param { min_size: 1 density: 2 }", "another fork"),
     ("PriorBox", 2, "prior_box_param { }", "min_size"),
     ("PriorBox", 2, "prior_box_param { min_size: 0 }", "min_size"),
+    ("PriorBox", 2, "prior_box_param { min_size: nan }", "min_size"),
+    ("PriorBox", 2, "prior_box_param { min_size: 1 max_size: inf }", "max_size"),
     ("PriorBox", 2, "prior_box_param { min_size: 1 max_size: 2 max_size: 3 }", "one each"),
     ("PriorBox", 2, "prior_box_param { min_size: 1 variance: 1 variance: 2 }", "variance"),
     ("PriorBox", 2, "prior_box_param { min_size: 1 img_h: 3 }", "give both"),
