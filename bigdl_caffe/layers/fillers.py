@@ -135,7 +135,7 @@ FILLERS: dict[str, Filler] = {
 
 
 class Filled(nn.Module):
-    """Makes blobs from fillers: constant ones once, others anew at each forward pass.
+    """Makes blobs from fillers, anew at each forward pass.
 
     Parameters
     ----------
@@ -144,22 +144,18 @@ class Filled(nn.Module):
         One a blob.
     """
 
+    like: Tensor
+
     def __init__(self, shapes: Sequence[Shape], fillers: Sequence[pb.FillerParameter]) -> None:
         super().__init__()
-        self.fillers = tuple(fillers)
-        for i, (shape, filler) in enumerate(zip(shapes, fillers, strict=True)):
-            blob = torch.empty(shape)
-            fill(blob, filler, torch.default_generator)
-            self.register_buffer(f"blob{i}", blob, persistent=False)
+        self.blobs = tuple(zip(shapes, fillers, strict=True))
+        self.register_buffer("like", torch.empty(0), persistent=False)  # moves with the net
 
     def forward(self) -> tuple[Tensor, ...]:
         """Return the blobs, each in its own shape."""
-        return tuple(self._made(i, filler) for i, filler in enumerate(self.fillers))
-
-    def _made(self, i: int, filler: pb.FillerParameter) -> Tensor:
-        blob: Tensor = getattr(self, f"blob{i}")
-        if filler.type == "constant":
-            return blob
-        fresh = torch.empty(blob.shape)
-        fill(fresh, filler, torch.default_generator)
-        return fresh.to(blob)
+        made = []
+        for shape, filler in self.blobs:
+            blob = torch.empty(shape)
+            fill(blob, filler, torch.default_generator)
+            made.append(blob.to(self.like))
+        return tuple(made)
