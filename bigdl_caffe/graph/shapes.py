@@ -53,6 +53,8 @@ def infer(
         try:
             shapes.update(_given(layer, given, read) or _inferred(layer, rule, shapes, given))
         except CaffeError as error:
+            if read and not layer.bottoms and read.isdisjoint(layer.writes):
+                continue  # an input that nothing reads needs no shape
             problems.extend(f"{layer}: {problem}" for problem in error.problems)
     if problems:
         raise ShapeError(*problems)

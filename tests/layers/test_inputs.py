@@ -159,3 +159,14 @@ def test_a_net_on_a_forks_python_data_layer_loads(tmp_path: Path) -> None:
     """
     model = net(tmp_path, text, input_shapes={"data": (1, 3, 4, 5)})
     assert model.blob_shapes["relu"] == (1, 3, 4, 5)
+
+
+def test_an_input_that_nothing_reads_needs_no_shape(tmp_path: Path) -> None:
+    model = net(
+        tmp_path,
+        """layer { name: "d" type: "Data" top: "unread" data_param { batch_size: 2 } }
+        layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }
+        layer { name: "a" type: "AbsVal" bottom: "x" top: "y" }""",
+        phase="TRAIN",
+    )
+    assert model.inputs == {"x": (1, 2)}
