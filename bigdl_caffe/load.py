@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -12,12 +12,13 @@ from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.prototxt import read_net, unknown_report
 from bigdl_caffe.format.source import open_weights
+from bigdl_caffe.format.unknown import Place
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.graph.names import layer_defs
 from bigdl_caffe.graph.phase import State, filter_layers
 from bigdl_caffe.graph.upgrade import upgrade
 from bigdl_caffe.layers.assemble import Options, assemble
-from bigdl_caffe.layers.registry import Layer, Registry, find, registry
+from bigdl_caffe.layers.registry import Layer, Registry, find, registry, type_key
 from bigdl_caffe.model import Model
 from bigdl_caffe.weights.fill import fill_table
 from bigdl_caffe.weights.slots import plan_slots
@@ -33,7 +34,8 @@ def load(
     strict: bool,
 ) -> Model:
     """Return the model of ``prototxt`` with the numbers of ``caffemodel``."""
-    definition, types = read_definition(prototxt), registry(converters)
+    types = registry(converters)
+    definition = read_definition(prototxt, types)
     options = with_sources_shapes(definition, options, types)
     assembled = assemble(definition, options, types)
     slots = plan_slots(assembled.net, assembled.layers)
@@ -47,13 +49,54 @@ def load(
     return Model(assembled, slots, table, options, converters, report, prototxt)
 
 
-def read_definition(prototxt: str) -> pb.NetParameter:
-    """Read a prototxt and return it in V2 terms; log what the schema does not know."""
+def read_definition(prototxt: str, types: Registry | None = None) -> pb.NetParameter:
+    """Read a prototxt and return it in V2 terms; log what neither the schema nor a layer reads.
+
+    Parameters
+    ----------
+    prototxt : str
+        Path or URI.
+    types : Registry, optional
+        Layer types that may read fields beyond the schema; by default the built-in ones.
+    """
     definition = read_net(prototxt)
     upgraded = upgrade(definition)
-    for note in (*unknown_report(definition, prototxt), *upgraded.notes):
+    kinds = types if types is not None else registry()
+    specs = [(spec, kinds.get(type_key(spec), Layer)) for spec in layer_defs(upgraded.net.layer)]
+    unread = unknown_report(definition, prototxt, _read_beyond_the_schema(specs))
+    for note in (*unread, *upgraded.notes, *_quantised(prototxt, specs)):
         log.warning("%s", note)
     return upgraded.net
+
+
+Specs = Sequence[tuple[LayerDef, type[Layer]]]
+
+
+def _read_beyond_the_schema(specs: Specs) -> set[Place]:
+    """Return where the fields stand that the schema does not know and the layers' types read."""
+    return {
+        (item.line, item.column)
+        for spec, cls in specs
+        for item in spec.param.unknown_field
+        if cls.reads_unknown(item.path)
+    }
+
+
+def _quantised(prototxt: str, specs: Specs) -> list[str]:
+    """Return a note on the layers that Intel's fork computes in 8 bits."""
+    names = [
+        spec.name
+        for spec, cls in specs
+        if spec.param.HasField("quantization_param")
+        and "quantization_param" not in cls.fork_options
+    ]
+    if not names:
+        return []
+    return [
+        f"{prototxt}: quantization_param of layer '{names[0]}'"
+        f"{f' and {len(names) - 1} more' if names[1:] else ''} is not read: what Intel's fork "
+        f"computes in 8 bits is computed in float"
+    ]
 
 
 def with_sources_shapes(definition: pb.NetParameter, options: Options, types: Registry) -> Options:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -42,7 +42,34 @@ def unknown_fields(message: Message) -> dict[str, Any]:
     return out
 
 
-def unknown_report(message: Message, file: str) -> list[str]:
+def is_known(path: str, message: Any) -> bool:
+    """Return whether the schema has the field ``path``, so that only its value is unknown.
+
+    Parameters
+    ----------
+    path : str
+        Such as "pooling_param.pool".
+    message : Descriptor
+        The message that the path starts from.
+    """
+    return path.rpartition(".")[2] in _names(path, message)
+
+
+def _names(path: str, message: Any) -> list[str]:
+    """Return the names of the fields beside the last one of ``path``."""
+    for part in path.split(".")[:-1]:
+        field = message.fields_by_name.get(_INDEX.sub("", part))
+        message = field and field.message_type
+        if message is None:
+            return []
+    return [name for name in message.fields_by_name if name != "unknown_field"]
+
+
+Place = tuple[int, int]
+"""Line and column."""
+
+
+def unknown_report(message: Message, file: str, read: Collection[Place] = ()) -> list[str]:
     """Return one line for each name of an unknown field in a net or solver.
 
     Parameters
@@ -51,6 +78,8 @@ def unknown_report(message: Message, file: str) -> list[str]:
         As the text reader gave it.
     file : str
         Path to name in the lines.
+    read : collection of Place
+        Where fields stand that are read all the same; they are left out.
 
     Returns
     -------
@@ -61,9 +90,16 @@ def unknown_report(message: Message, file: str) -> list[str]:
     found: dict[tuple[str, str], list[tuple[int, str, str]]] = {}
     for owner, label in _owners(message):
         for item in owner.unknown_field:  # type: ignore[attr-defined]  # _owners yields such messages
+            if (item.line, item.column) in read or _names_type(owner, item.path):
+                continue
             key = owner.DESCRIPTOR.name, _INDEX.sub("", item.path)
             found.setdefault(key, []).append((item.line, label, item.text))
     return [_line(file, owner, path, places) for (owner, path), places in found.items()]
+
+
+def _names_type(owner: Message, path: str) -> bool:
+    """Return whether the field is a fork's word for V1's ``type``, which becomes the layer's."""
+    return isinstance(owner, pb.V1LayerParameter) and path == "type"
 
 
 def _owners(message: Message) -> Iterator[tuple[Message, str]]:
@@ -81,12 +117,9 @@ def _line(file: str, owner: str, path: str, places: list[tuple[int, str, str]]) 
     """Return the report's line on the unknown field ``path``, found at ``places``."""
     line, label, text = places[0]
     more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    *outer, name = path.split(".")
-    descriptor: Any = pb.DESCRIPTOR.message_types_by_name[owner]
-    for part in outer:
-        descriptor = descriptor.fields_by_name[part].message_type
-    known = [n for n in descriptor.fields_by_name if n != "unknown_field"]
-    what = f"unknown value {text} of {path}" if name in known else f"unknown field {path}"
-    near = [] if name in known else get_close_matches(name, known, n=1, cutoff=0.85)
+    names = _names(path, pb.DESCRIPTOR.message_types_by_name[owner])
+    name = path.rpartition(".")[2]
+    what = f"unknown value {text} of {path}" if name in names else f"unknown field {path}"
+    near = [] if name in names else get_close_matches(name, names, n=1, cutoff=0.85)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"{file}:{line}: {label}{more}: {what} (kept; custom layers receive it){hint}"

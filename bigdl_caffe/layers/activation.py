@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from math import inf
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
-from bigdl_caffe.layers.options import constant, refuse
+from bigdl_caffe.layers.fork_options import Messages
+from bigdl_caffe.layers.options import Refused, constant
 from bigdl_caffe.layers.registry import BlobSpec, Layer, register
 from bigdl_caffe.nn import activation as modules
 
@@ -19,9 +20,7 @@ from bigdl_caffe.nn import activation as modules
 class ReLU(Layer):
     """``max(x, 0) + negative_slope * min(x, 0)`` (relu_layer.cpp)."""
 
-    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
-        super().__init__(spec, phase)
-        refuse(spec.param.relu_param, "fuse")
+    refused: ClassVar[Refused] = {"relu_param": ("fuse",)}
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
@@ -37,6 +36,8 @@ class ReLU6(Layer):
     """
 
     fork = "eric612/MobileNet-YOLO, NVIDIA/caffe"
+    options = ("relu6_param", "relu_param")
+    refused: ClassVar[Refused] = {"relu_param": ("fuse",)}
     without_golden = (
         "that fork was not run; held against its formula in tests/layers/test_options.py"
     )
@@ -45,7 +46,6 @@ class ReLU6(Layer):
         super().__init__(spec, phase)
         own = spec.param.HasField("relu6_param")
         self.param = spec.param.relu6_param if own else spec.param.relu_param
-        refuse(self.param, "fuse")
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
@@ -84,9 +84,7 @@ class PReLU(Layer):
 class ELU(Layer):
     """``x`` above 0, else ``alpha * (exp(x) - 1)`` (elu_layer.cpp)."""
 
-    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
-        super().__init__(spec, phase)
-        refuse(spec.param.elu_param, "lambda")
+    refused: ClassVar[Refused] = {"elu_param": ("lambda",)}
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
@@ -208,9 +206,6 @@ class Swish(Layer):
         return modules.Swish(self.spec.param.swish_param.beta)
 
 
-FORKS_DROPOUT = {"sample_weights_test": False, "scale_test": False}
-
-
 @register("Dropout")
 class Dropout(Layer):
     """Identity in TEST; random zeros in TRAIN (dropout_layer.cpp).
@@ -221,10 +216,14 @@ class Dropout(Layer):
     seed repeats a run.
     """
 
+    fork_options: ClassVar[Messages] = {
+        "dropout_param": {"sample_weights_test": False, "scale_test": False}
+    }
+
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.dropout_param
-        options = fork_options(spec, "dropout_param", FORKS_DROPOUT)
+        options = self.fork_values["dropout_param"]
         self.random = phase == "TRAIN" or options["sample_weights_test"]
         self.scale_train = self.param.scale_train and not options["scale_test"]
         if not 0 <= self.param.dropout_ratio < 1:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
-from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.layers.fork_losses import NOT_RUN, legacy
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.losses import Metric, one_label_each
 from bigdl_caffe.layers.registry import register
 from bigdl_caffe.nn import confusion as modules
@@ -49,14 +50,12 @@ class ConfusionMatrix(Metric):
     """For each label, the share of each prediction (confusion_matrix_layer.cpp)."""
 
     fork = "BVLC/caffe, pull request 3052"
+    fork_options: ClassVar[Messages] = {"confusion_matrix_param": {"axis": 1}}
     without_golden = TESTED
 
-    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
-        super().__init__(spec, phase)
-        self.start = fork_options(spec, "confusion_matrix_param", {"axis": 1})["axis"]
-
     def _axis(self, bottoms: Sequence[Shape]) -> int:
-        return self.axis(self.start, len(bottoms[0]))
+        start = self.fork_values["confusion_matrix_param"]["axis"]
+        return self.axis(start, len(bottoms[0]))
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return (classes, classes)."""

@@ -11,7 +11,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import per_axis, refuse, same_shapes
+from bigdl_caffe.layers.options import Refused, per_axis, same_shapes
 from bigdl_caffe.layers.registry import BlobSpec, Layer, at_least, count, register
 from bigdl_caffe.nn import convolution as modules
 
@@ -61,11 +61,13 @@ class Convolution(Layer):
     bottoms = at_least(1)
     tops = at_least(1)
     transposed: ClassVar[bool] = False
+    refused: ClassVar[Refused] = {
+        "convolution_param": ("relu", "negative_slope", "coeff", "fusion_type")
+    }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.convolution_param
-        refuse(self.param, "relu", "negative_slope", "coeff", "fusion_type")
         if len(spec.bottoms) != len(spec.tops):
             raise ShapeError(
                 f"{len(spec.bottoms)} bottoms and {len(spec.tops)} tops: give one top a bottom"

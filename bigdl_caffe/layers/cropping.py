@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
-from bigdl_caffe.layers.options import refuse
+from bigdl_caffe.layers.fork_options import Messages
+from bigdl_caffe.layers.options import Refused
 from bigdl_caffe.layers.registry import Layer, exactly, register
 from bigdl_caffe.nn import cropping as modules
 
@@ -25,11 +26,12 @@ class CropCenter(Layer):
 
     in_place = False
     fork = "lltcggie/caffe"
+    fork_options: ClassVar[Messages] = {"crop_center_param": {"crop_size": []}}
     without_golden = LOOPS
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.sizes = fork_options(spec, "crop_center_param", {"crop_size": []})["crop_size"]
+        self.sizes = self.fork_values["crop_center_param"]["crop_size"]
         if any(type(size) is not int or size < 0 for size in self.sizes):
             raise ShapeError(f"crop_size is {self.sizes}: give 0 or more elements an axis")
 
@@ -63,12 +65,9 @@ class SimpleCrop(Layer):
     in_place = False
     fork = "BVLC/caffe#2539"
     options = ("crop_param",)
+    fork_options: ClassVar[Messages] = {"crop_param": {"blob_name": ""}}
+    refused: ClassVar[Refused] = {"crop_param": ("axis", "offset")}
     without_golden = LOOPS
-
-    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
-        super().__init__(spec, phase)
-        refuse(spec.param.crop_param, "axis", "offset")
-        fork_options(spec, "crop_param", {"blob_name": ""})
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return (n, c, and the second bottom's height and width)."""

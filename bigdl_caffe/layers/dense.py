@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import refuse
+from bigdl_caffe.layers.options import Refused
 from bigdl_caffe.layers.registry import BlobSpec, Layer, count, register
 from bigdl_caffe.nn import dense as modules
 
@@ -22,11 +23,11 @@ class InnerProduct(Layer):
     """
 
     in_place = False
+    refused: ClassVar[Refused] = {"inner_product_param": ("relu", "negative_slope")}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.inner_product_param
-        refuse(self.param, "relu", "negative_slope")
         if not self.param.num_output:
             raise ShapeError("num_output is 0 or missing: give the number of outputs")
 

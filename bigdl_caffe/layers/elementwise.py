@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import one_of, refuse, same_shapes
+from bigdl_caffe.layers.options import Refused, one_of, same_shapes
 from bigdl_caffe.layers.registry import Layer, at_least, count, register
 from bigdl_caffe.nn.elementwise import Concat as ConcatModule
 from bigdl_caffe.nn.elementwise import Maximum, Product, Sum
@@ -66,6 +67,7 @@ class Concat(Layer):
 
     bottoms = at_least(1)
     in_place = False
+    refused: ClassVar[Refused] = {"concat_param": ("per_fla_fuse",)}
 
     @classmethod
     def shares_data(cls, spec: LayerDef) -> bool:
@@ -74,7 +76,6 @@ class Concat(Layer):
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        refuse(spec.param.concat_param, "per_fla_fuse")
         self.along = one_of(spec.param.concat_param, "concat_dim", "axis")
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:

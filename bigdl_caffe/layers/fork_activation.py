@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.param_str import param_str
 from bigdl_caffe.layers.registry import Layer, count, register
 from bigdl_caffe.nn import fork_activation as modules
@@ -28,11 +28,11 @@ class SeLu(Layer):
 
     fork = "soeaver/caffe-model"
     without_golden = LOOPS
-    defaults: ClassVar[dict[str, Any]] = {"alpha": 1.67326324, "lambda": 1.050700987}
+    fork_options: ClassVar[Messages] = {"selu_param": {"alpha": 1.67326324, "lambda": 1.050700987}}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.param = fork_options(spec, "selu_param", self.defaults)
+        self.param = self.fork_values["selu_param"]
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
@@ -48,11 +48,13 @@ class SeLuDropout(Layer):
 
     fork = "soeaver/caffe-model"
     without_golden = LOOPS
-    defaults: ClassVar[dict[str, Any]] = {"dropout_ratio": 0.1, "alpha": -1.75809934}
+    fork_options: ClassVar[Messages] = {
+        "selu_dropout_param": {"dropout_ratio": 0.1, "alpha": -1.75809934}
+    }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.param = fork_options(spec, "selu_dropout_param", self.defaults)
+        self.param = self.fork_values["selu_dropout_param"]
         _check_share("dropout_ratio", self.param["dropout_ratio"])
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
@@ -64,7 +66,7 @@ class SeLuDropout(Layer):
 
 @register("spatial_dropout.SpatialDropoutLayer")
 class SpatialDropout(Layer):
-    """Whole channels zeroed at random, and all scaled by ``1 / (1 - p)`` (ENet's Python layer).
+    """Whole channels zeroed at random, and all scaled by ``1 / (1 - p)`` (spatial_dropout.py).
 
     The phase is ``param_str``'s own, not the net's. "TEST" zeroes nothing, but scales too.
     """
@@ -112,11 +114,11 @@ class Insanity(Layer):
 
     fork = "happynear/caffe-windows"
     without_golden = LOOPS
-    defaults: ClassVar[dict[str, Any]] = {"lb": 5.0, "ub": 10.0}
+    fork_options: ClassVar[Messages] = {"insanity_param": {"lb": 5.0, "ub": 10.0}}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.param = fork_options(spec, "insanity_param", self.defaults)
+        self.param = self.fork_values["insanity_param"]
         low, high = self.param["lb"], self.param["ub"]
         if not 0 < low < high:
             raise ShapeError(f"lb {low} and ub {high} are no slopes: give 0 < lb < ub")
@@ -144,11 +146,11 @@ class TopK(Layer):
 
     fork = "BVLC/caffe#1137"
     without_golden = LOOPS
-    defaults: ClassVar[dict[str, Any]] = {"k": 0, "a": 1.0}
+    fork_options: ClassVar[Messages] = {"topk_param": {"k": 0, "a": 1.0}}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        param = fork_options(spec, "topk_param", self.defaults)
+        param = self.fork_values["topk_param"]
         self.k = param["k"] if phase == "TRAIN" else int(param["k"] * param["a"])
         if self.k < 1:
             raise ShapeError(f"k is {param['k']} and a {param['a']}: give k, 1 or more to keep")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.losses import Loss, Metric, normalization, same_rows
-from bigdl_caffe.layers.options import refuse, same_shapes
+from bigdl_caffe.layers.options import Refused, refuse, same_shapes
 from bigdl_caffe.layers.registry import between, count, register
 from bigdl_caffe.nn import regression_losses as modules
 
@@ -36,6 +37,7 @@ class SmoothL1(Loss):
     """
 
     label_bottoms = frozenset({1, 2, 3})
+    refused: ClassVar[Refused] = {"loss_param": ("label_smoothing",)}
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar, and (N, 1, height, width) for the second top."""
@@ -53,7 +55,6 @@ class SmoothL1(Loss):
         It knows no labels, and so heeds no ignore_label.
         """
         param = self.spec.param.loss_param
-        refuse(param, "label_smoothing")
         mode, each = normalization(param), len(self.spec.tops) > 1
         return modules.SmoothL1LossOHEM(mode, param.pre_fixed_normalizer, each)
 
@@ -181,11 +182,8 @@ class AccuracyRegression(Metric):
 
     options = ("accuracy_param",)
     fork = "BVLC/caffe, pull request 1378"
+    refused: ClassVar[Refused] = {"accuracy_param": ("axis", "ignore_label")}
     without_golden = NOT_RUN + "tests/layers/test_fork_losses.py"
-
-    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
-        super().__init__(spec, phase)
-        refuse(spec.param.accuracy_param, "axis", "ignore_label")
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return (1, 1, 1, 1)."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.options import constant
 from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, register
 from bigdl_caffe.nn import fork_normalization as modules
@@ -69,6 +70,7 @@ class BN(Layer):
 
     tops = between(1, 3)
     fork = "alexgkendall/caffe-segnet, hszhao/PSPNet and happynear/caffe-windows"
+    fork_options: ClassVar[Messages] = {"bn_param": WINDOWS}
     without_golden = (
         "no case can exist where those forks were not run; it is held against loops written "
         "after their sources, in tests/layers/test_fork_normalization.py"
@@ -77,7 +79,7 @@ class BN(Layer):
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.bn_param
-        self.given = fork_options(spec, "bn_param", WINDOWS)
+        self.given = self.fork_values["bn_param"]
         self.source = self._source()
         rules = {"caffe-segnet": self._segnet, "PSPNet": self._pspnet}
         self.rule = rules.get(self.source, self._windows)()

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef
 
+Messages = Mapping[str, Mapping[str, Any]]
+"""Message → field → default; a message within one is a field whose default is a mapping."""
 
-def fork_options(spec: LayerDef, message: str, defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a fork's parameter message.
+
+def fork_options(spec: LayerDef, messages: Messages) -> dict[str, dict[str, Any]]:
+    """Return the fields of forks' parameter messages, by message.
 
     Parameters
     ----------
     spec : LayerDef
         The layer.
-    message : str
-        The message's name in the prototxt, such as "reverse_param".
-    defaults : dict
-        Every field that is computed, with its default. The default's type is the field's:
-        bool, int, float, str, list (a repeated field) or FillerParameter.
+    messages : mapping
+        Every field that is computed, with its default, by the message's name in the prototxt,
+        such as "reverse_param". The default's type is the field's: bool, int, float, str, list
+        (a repeated field), mapping (a message) or FillerParameter. Defaults are copied.
 
     Raises
     ------
     UnsupportedLayerError
-        For a field that is not among ``defaults``.
+        For a field of such a message that is not listed.
     ShapeError
         For a value of another type.
     """
-    given = spec.unknown.get(message, {})
+    unknown = spec.unknown if messages else {}
+    return {name: _fields(unknown.get(name, {}), name, known) for name, known in messages.items()}
+
+
+def _fields(given: Any, message: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise ShapeError(f"{message} is {given!r}: give it once, as {message} {{ ... }}")
     return known_options(given, message, defaults)
 
 
-def known_options(given: dict[str, Any], message: str, defaults: dict[str, Any]) -> dict[str, Any]:
+def known_options(
+    given: dict[str, Any], message: str, defaults: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return ``defaults`` overridden by what is ``given``; see `fork_options`.
 
     Parameters
@@ -44,7 +54,7 @@ def known_options(given: dict[str, Any], message: str, defaults: dict[str, Any])
         Names and values, of whatever form of text.
     message : str
         What holds them, for the errors.
-    defaults : dict
+    defaults : mapping
         Every option that is computed, with its default.
     """
     strange = given.keys() - defaults.keys()
@@ -54,11 +64,13 @@ def known_options(given: dict[str, Any], message: str, defaults: dict[str, Any])
             f"here; computed are {list(defaults)}"
         )
     read = {name: _read(f"{message}.{name}", x, defaults[name]) for name, x in given.items()}
-    return {**defaults, **read}
+    return {**deepcopy(dict(defaults)), **read}
 
 
 def _read(name: str, value: Any, default: Any) -> Any:
     kind = type(default)
+    if isinstance(default, Mapping):
+        return _fields(value, name, default)
     try:
         if kind is list:
             return value if isinstance(value, list) else [value]

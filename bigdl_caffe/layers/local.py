@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.registry import BlobSpec, Layer, count, register
 from bigdl_caffe.nn import local as modules
 
@@ -29,19 +29,21 @@ class Local(Layer):
         "no case can exist where that fork was not run; it is held against loops written after "
         "its source, in tests/layers/test_local.py"
     )
-    defaults: ClassVar[dict[str, Any]] = {
-        "num_output": 0,
-        "bias_term": True,
-        "pad": 0,
-        "kernel_size": 0,
-        "stride": 1,
-        "weight_filler": pb.FillerParameter(),
-        "bias_filler": pb.FillerParameter(),
+    fork_options: ClassVar[Messages] = {
+        "local_param": {
+            "num_output": 0,
+            "bias_term": True,
+            "pad": 0,
+            "kernel_size": 0,
+            "stride": 1,
+            "weight_filler": pb.FillerParameter(),
+            "bias_filler": pb.FillerParameter(),
+        }
     }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        p = self.given = fork_options(spec, "local_param", self.defaults)
+        p = self.given = self.fork_values["local_param"]
         if min(p["num_output"], p["kernel_size"], p["stride"]) < 1 or p["pad"] < 0:
             raise ShapeError(
                 f"num_output {p['num_output']}, kernel_size {p['kernel_size']} and stride "

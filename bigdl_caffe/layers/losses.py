@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import refuse
+from bigdl_caffe.layers.options import Refused
 from bigdl_caffe.layers.registry import Layer, Role, between, count, exactly, register
 from bigdl_caffe.nn import losses as modules
 
@@ -31,9 +32,12 @@ def normalization(param: pb.LossParameter, default: str = "VALID") -> str:
     return default
 
 
+BVLC_REFUSES = ("label_smoothing", "pre_fixed_normalizer")
+"""Fields of loss_param that BVLC's losses lack."""
+
+
 def bvlc_mode(param: pb.LossParameter, default: str = "VALID") -> str:
-    """Return `normalization` of BVLC's losses, which have fewer options than some forks'."""
-    refuse(param, "label_smoothing", "pre_fixed_normalizer")
+    """Return `normalization` of BVLC's losses, which have no PRE_FIXED."""
     mode = normalization(param, default)
     if mode == "PRE_FIXED":
         raise UnsupportedLayerError(
@@ -182,6 +186,7 @@ class SigmoidCrossEntropyLoss(Loss):
     """Cross entropy of a sigmoid (sigmoid_cross_entropy_loss_layer.cpp)."""
 
     options = ("loss_param",)
+    refused: ClassVar[Refused] = {"loss_param": BVLC_REFUSES}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)

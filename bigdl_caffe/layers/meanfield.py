@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.options import same_shapes
 from bigdl_caffe.layers.registry import BlobSpec, Layer, count, exactly, register
 from bigdl_caffe.nn import meanfield as modules
@@ -34,23 +34,25 @@ class MultiStageMeanfield(Layer):
     )
     bottoms = exactly(3)
     in_place = False
-    defaults: ClassVar[dict[str, Any]] = {
-        "compatibility_mode": "POTTS",
-        "threshold": 0.0,  # the fork does not read it
-        "theta_alpha": 0.0,
-        "theta_beta": 0.0,
-        "theta_gamma": 0.0,
-        "num_iterations": 1,
-        "spatial_filter_weight": 1.0,
-        "bilateral_filter_weight": 1.0,
-        "spatial_filter_weights_str": "",
-        "bilateral_filter_weights_str": "",
-        "force_cpu": False,  # says where it computes, and not what
+    fork_options: ClassVar[Messages] = {
+        "multi_stage_meanfield_param": {
+            "compatibility_mode": "POTTS",
+            "threshold": 0.0,  # the fork does not read it
+            "theta_alpha": 0.0,
+            "theta_beta": 0.0,
+            "theta_gamma": 0.0,
+            "num_iterations": 1,
+            "spatial_filter_weight": 1.0,
+            "bilateral_filter_weight": 1.0,
+            "spatial_filter_weights_str": "",
+            "bilateral_filter_weights_str": "",
+            "force_cpu": False,  # says where it computes, and not what
+        }
     }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.given = fork_options(spec, "multi_stage_meanfield_param", self.defaults)
+        self.given = self.fork_values["multi_stage_meanfield_param"]
         if self.given["num_iterations"] < 2:
             raise ShapeError(f"num_iterations is {self.given['num_iterations']}: give 2 or more")
         if self.given["compatibility_mode"] != "POTTS":

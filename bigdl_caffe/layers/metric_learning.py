@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
@@ -10,7 +11,7 @@ from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_losses import NOT_RUN, legacy
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.losses import Loss, same_rows
 from bigdl_caffe.layers.registry import BlobSpec, count, exactly, register
 from bigdl_caffe.nn import metric_learning as modules
@@ -27,13 +28,14 @@ class CenterLoss(Loss):
     """
 
     fork = "ydwen/caffe-face"
+    fork_options: ClassVar[Messages] = {
+        "center_loss_param": {"num_output": 0, "center_filler": pb.FillerParameter(), "axis": 1}
+    }
     without_golden = TESTED
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        defaults = {"num_output": 0, "center_filler": pb.FillerParameter(), "axis": 1}
-        options = fork_options(spec, "center_loss_param", defaults)
-        self.classes, self.filler, self.start = options.values()
+        self.classes, self.filler, self.start = self.fork_values["center_loss_param"].values()
         if self.classes < 1:
             raise ShapeError("num_output of center_loss_param is missing: give how many labels")
 
@@ -64,13 +66,14 @@ class TripletLoss(Loss):
     """
 
     fork = "BVLC/caffe, pull request 2603"
+    fork_options: ClassVar[Messages] = {
+        "triplet_loss_param": {"margin": 1.0, "losstype": 1, "num_triplets": 3}
+    }
     without_golden = TESTED
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        defaults = {"margin": 1.0, "losstype": 1, "num_triplets": 3}
-        options = fork_options(spec, "triplet_loss_param", defaults)
-        self.margin, self.kind, self.unlike = options.values()
+        self.margin, self.kind, self.unlike = self.fork_values["triplet_loss_param"].values()
         if self.unlike < 0:
             raise ShapeError(f"num_triplets {self.unlike} is negative: give 1 or more")
 
@@ -99,15 +102,12 @@ class PairwiseLoss(Loss):
     """Log loss of whether two rows share a label (pairwise_loss_layer.cu of HashNet's Caffe)."""
 
     fork = "thuml/HashNet; BVLC/caffe, pull request 5757"
+    fork_options: ClassVar[Messages] = {"pairwise_param": {"threshold": -1.0}}
     without_golden = TESTED
-
-    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
-        super().__init__(spec, phase)
-        self.threshold = fork_options(spec, "pairwise_param", {"threshold": -1.0})["threshold"]
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
-        return modules.PairwiseLoss(self.threshold)
+        return modules.PairwiseLoss(**self.fork_values["pairwise_param"])
 
 
 @register("QuantizationLoss")
@@ -120,12 +120,8 @@ class QuantizationLoss(Loss):
     bottoms = exactly(1)
     label_bottoms = frozenset()
     fork = "thuml/HashNet; BVLC/caffe, pull request 5757"
+    fork_options: ClassVar[Messages] = {"quantization_param": {"threshold": -1.0}}
     without_golden = TESTED
-
-    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
-        super().__init__(spec, phase)
-        options = fork_options(spec, "quantization_param", {"threshold": -1.0})
-        self.threshold = options["threshold"]
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar."""
@@ -133,7 +129,7 @@ class QuantizationLoss(Loss):
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
-        return modules.QuantizationLoss(self.threshold)
+        return modules.QuantizationLoss(**self.fork_values["quantization_param"])
 
 
 @register("XCovLoss")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
-from bigdl_caffe.layers.options import constant, refuse
+from bigdl_caffe.layers.options import Refused, constant, refuse
 from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, register
 from bigdl_caffe.nn import normalization as modules
 
@@ -63,10 +64,11 @@ class BatchNorm(Layer):
     layer is computed. A weight file of that engine has five blobs and is refused.
     """
 
+    refused: ClassVar[Refused] = {"batch_norm_param": ("relu",)}
+
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.batch_norm_param
-        refuse(self.param, "relu")
         for name in SCALED:
             if self.param.HasField(name) and getattr(self.param, name):
                 raise UnsupportedLayerError(

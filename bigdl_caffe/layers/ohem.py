@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
@@ -10,7 +11,7 @@ from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_losses import NOT_RUN, legacy
 from bigdl_caffe.layers.losses import Loss, ignored_label, normalization, one_label_each
-from bigdl_caffe.layers.options import refuse
+from bigdl_caffe.layers.options import Refused
 from bigdl_caffe.layers.registry import Layer, between, exactly, register
 from bigdl_caffe.nn import ohem as modules
 
@@ -24,6 +25,7 @@ class SoftmaxWithLossOHEM(Loss):
 
     tops = between(1, 3)
     options = ("loss_param", "softmax_param")
+    refused: ClassVar[Refused] = {"loss_param": ("label_smoothing",)}
     fork = "intel/caffe, Microsoft's Caffe of R-FCN"
     without_golden = NOT_RUN + "tests/layers/test_ohem.py"
 
@@ -39,7 +41,6 @@ class SoftmaxWithLossOHEM(Loss):
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         p = self.spec.param.loss_param
-        refuse(p, "label_smoothing")
         return modules.SoftmaxWithLossOHEM(
             self._axis(bottoms),
             normalization(p),

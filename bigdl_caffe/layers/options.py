@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from google.protobuf.message import Message
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX
+
+Refused = Mapping[str, tuple[str, ...]]
+"""Message → fields that have to stand at their defaults."""
 
 
 def refuse(param: Message, *names: str) -> None:

@@ -35,7 +35,7 @@ def param_str(spec: LayerDef) -> dict[str, Any]:
 
 
 def python_options(spec: LayerDef, defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return the options in `param_str`, as `fork_options` does those of a message."""
+    """Return the options in `param_str`, as `known_options` does those of a message."""
     return known_options(param_str(spec), "param_str", defaults)
 
 

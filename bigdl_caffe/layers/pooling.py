@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
-from bigdl_caffe.layers.options import refuse
+from bigdl_caffe.layers.options import Refused
 from bigdl_caffe.layers.registry import Layer, between, count, register
 from bigdl_caffe.nn.pooling import (
     AvePool,
@@ -39,12 +40,16 @@ class Pooling(Layer):
     tops = between(1, 2)
     in_place = False
     takes_unknown_values = True  # MIN is the only one that the prototxt reader lets through
+    refused: ClassVar[Refused] = {
+        "pooling_param": (
+            *("pad_3d", "kernel_size_3d", "stride_3d", "avg_include_pad"),
+            *("torch_pooling", "axis"),
+        )
+    }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.pooling_param
-        refuse(self.param, "pad_3d", "kernel_size_3d", "stride_3d", "avg_include_pad")
-        refuse(self.param, "torch_pooling", "axis")
         self.least = spec.unknown.get("pooling_param", {}).get("pool") == "MIN"
         if len(spec.tops) > 1 and self.param.pool != MAX:
             raise ShapeError("only MAX and MIN pooling make a second top (a mask): remove it")

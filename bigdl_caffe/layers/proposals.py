@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.param_str import python_options
 from bigdl_caffe.layers.registry import Layer, between, count, exactly, register
 from bigdl_caffe.nn.anchors import base_anchors
@@ -105,14 +105,16 @@ class Proposal(ProposalBase):
 
     fork = "sanghoon/caffe (PVANet)"
     column = False
-
-    def read(self) -> tuple[int, Selection, Tensor]:
-        """Read proposal_param, which the schema does not know."""
-        defaults = {
+    fork_options: ClassVar[Messages] = {
+        "proposal_param": {
             **{"feat_stride": 16, "base_size": 16, "min_size": 16, "ratio": [], "scale": []},
             **{"pre_nms_topn": 6000, "post_nms_topn": 300, "nms_thresh": 0.7},
         }
-        p = fork_options(self.spec, "proposal_param", defaults)
+    }
+
+    def read(self) -> tuple[int, Selection, Tensor]:
+        """Read proposal_param, which the schema does not know."""
+        p = self.fork_values["proposal_param"]
         limits = (p["pre_nms_topn"], p["post_nms_topn"], p["nms_thresh"], p["min_size"])
         reference = anchors(p["base_size"], p["ratio"], p["scale"], half_up=True)
         return p["feat_stride"], Selection(*limits, drop_small=False), reference

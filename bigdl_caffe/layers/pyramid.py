@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.registry import Layer, count, register
 from bigdl_caffe.nn.pyramid import SpatialPyramid, bin_window
 
@@ -30,11 +30,13 @@ class SpatialPyramidPooling(Layer):
         "no case can exist where that fork was not run; it is held against loops written after "
         "its source, in tests/layers/test_pyramid.py"
     )
-    defaults: ClassVar[dict[str, Any]] = {"spatial_bin": [], "pool": "MAX", "scale": 1.0}
+    fork_options: ClassVar[Messages] = {
+        "spatial_pyramid_pooling_param": {"spatial_bin": [], "pool": "MAX", "scale": 1.0}
+    }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        given = fork_options(spec, "spatial_pyramid_pooling_param", self.defaults)
+        given = self.fork_values["spatial_pyramid_pooling_param"]
         self.bins: list[int] = given["spatial_bin"]
         if not self.bins or any(type(n) is not int or n < 1 for n in self.bins):
             raise ShapeError(f"spatial_bin is {self.bins}: give a number of bins for each grid")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, exactly, register
 from bigdl_caffe.nn import recurrent as modules
 
@@ -185,17 +185,19 @@ class Lstm(Layer):
     )
     bottoms = between(1, 2)
     in_place = False
-    defaults: ClassVar[dict[str, Any]] = {
-        "num_output": 0,
-        "clipping_threshold": 0.0,
-        "weight_filler": pb.FillerParameter(),
-        "bias_filler": pb.FillerParameter(),
-        "batch_size": 0,
+    fork_options: ClassVar[Messages] = {
+        "lstm_param": {
+            "num_output": 0,
+            "clipping_threshold": 0.0,
+            "weight_filler": pb.FillerParameter(),
+            "bias_filler": pb.FillerParameter(),
+            "batch_size": 0,
+        }
     }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.given = fork_options(spec, "lstm_param", self.defaults)
+        self.given = self.fork_values["lstm_param"]
         self.size = self.given["num_output"]
         if self.size < 1 or self.given["batch_size"] < 0:
             raise ShapeError(

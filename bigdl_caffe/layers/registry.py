@@ -19,7 +19,10 @@ from torch import nn
 
 from bigdl_caffe.errors import CaffeError, NetError, ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.unknown import is_known
 from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.fork_options import Messages, fork_options
+from bigdl_caffe.layers.options import Refused, refuse
 
 
 class Role(Enum):
@@ -127,6 +130,12 @@ class Layer:
     """The Caffe fork that this type comes from, as "weiliu89/caffe (ssd)"; "" is BVLC Caffe."""
     options: ClassVar[tuple[str, ...] | None] = None
     """The fields of LayerParameter that it reads; None for the one called after the type."""
+    fork_options: ClassVar[Messages] = {}
+    """Options of forks beyond the schema: message → field → default. ``__init__`` reads them
+    into ``fork_values``; any other unknown field of such a message is refused."""
+    refused: ClassVar[Refused] = {}
+    """Options of forks that the schema has and that are not computed: message → fields that
+    have to stand at their defaults."""
     without_golden: ClassVar[str] = ""
     """Why tests/golden has no case of this type, and what it is held against instead."""
 
@@ -141,6 +150,18 @@ class Layer:
             )
         _check_one_each(spec, "propagate_down", len(spec.bottoms), "bottom")
         _check_one_each(spec, "loss_weight", len(spec.tops), "top")
+        for message, names in self.refused.items():
+            refuse(getattr(spec.param, message), *names)
+        self.fork_values = fork_options(spec, self.fork_options)
+
+    @classmethod
+    def reads_unknown(cls, path: str) -> bool:
+        """Return whether it reads ``path``, as "bn_param.decay", which the schema does not know."""
+        message, _, field = path.partition(".")
+        fields = cls.fork_options.get(message)
+        if fields is None:
+            return cls.takes_unknown_values and is_known(path, pb.LayerParameter.DESCRIPTOR)
+        return not field or field.partition(".")[0] in fields
 
     @classmethod
     def shares_data(cls, spec: LayerDef) -> bool:
@@ -224,6 +245,7 @@ def type_key(spec: LayerDef) -> str:
     if spec.type != "Python":
         return spec.type
     return f"{spec.param.python_param.module}.{spec.param.python_param.layer}"
+
 
 _LAYERS: dict[str, type[Layer]] = {}
 

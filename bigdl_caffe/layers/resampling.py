@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
-from bigdl_caffe.layers.options import same_shapes
+from bigdl_caffe.layers.fork_options import Messages
+from bigdl_caffe.layers.options import Refused, same_shapes
 from bigdl_caffe.layers.pooling import MAX, Pooling
 from bigdl_caffe.layers.registry import Layer, between, count, exactly, register
 from bigdl_caffe.nn import resampling as modules
@@ -43,11 +44,12 @@ class Interp(Layer):
     bottoms = between(1, 2)
     in_place = False
     fork = "hszhao/PSPNet, after DeepLab's"
+    fork_options: ClassVar[Messages] = {"interp_param": {"use_blob_size": False}}
     without_golden = LOOPS
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        by_blob = fork_options(spec, "interp_param", {"use_blob_size": False})["use_blob_size"]
+        by_blob = self.fork_values["interp_param"]["use_blob_size"]
         self.grid = self._grid(by_blob or len(spec.bottoms) > 1)
         if by_blob and len(spec.bottoms) == 1:
             raise ShapeError("use_blob_size takes the size of a second bottom: give one")
@@ -139,10 +141,11 @@ class Upsample(Enlarging):
 
     bottoms = between(1, 2)
     fork = "eric612/MobileNet-YOLO and alexgkendall/caffe-segnet"
+    fork_options: ClassVar[Messages] = {"upsample_param": UPSAMPLE}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.given = fork_options(spec, "upsample_param", UPSAMPLE)
+        self.given = self.fork_values["upsample_param"]
         p = spec.param.upsample_param
         self.masked = len(spec.bottoms) > 1
         self.scale = p.scale if p.HasField("scale") or not self.masked else 2
@@ -199,6 +202,9 @@ class Unpooling(Enlarging):
 
     bottoms = exactly(2)
     fork = "BVLC/caffe#3376 and HyeonwooNoh/caffe"
+    options = ("pooling_param",)
+    fork_options: ClassVar[Messages] = {"unpooling_param": UNPOOLING}
+    refused: ClassVar[Refused] = Pooling.refused
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
@@ -206,7 +212,7 @@ class Unpooling(Enlarging):
         self.growth = self._fixed() if fixed else self._by_window()
 
     def _fixed(self) -> tuple[Pair, Pair]:
-        o = fork_options(self.spec, "unpooling_param", UNPOOLING)
+        o = self.fork_values["unpooling_param"]
         if o["unpool"] != "MAX" or o["pad"] or o["pad_h"] or o["pad_w"]:
             raise UnsupportedLayerError("only unpool: MAX without padding is computed here")
         square = o["unpool_size"]

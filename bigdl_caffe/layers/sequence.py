@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.registry import Layer, between, register
 from bigdl_caffe.nn import sequence as modules
 from bigdl_caffe.nn.shaping import Permute
@@ -28,13 +29,18 @@ class ContinuationIndicator(Layer):
         "writes out."
     )
     bottoms = between(0, 1)
+    fork_options: ClassVar[Messages] = {
+        "continuation_indicator_param": {"time_step": 0, "axis": 0, "batch_size": 0}
+    }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        defaults = {"time_step": 0} | ({"axis": 0} if spec.bottoms else {"batch_size": 0})
-        given = fork_options(spec, "continuation_indicator_param", defaults)
-        self.steps, self.start = given["time_step"], given.get("axis", 0)
-        self.streams = given.get("batch_size", 1)
+        self.steps, self.start, streams = self.fork_values["continuation_indicator_param"].values()
+        if (streams and spec.bottoms) or (self.start and not spec.bottoms):
+            raise ShapeError(
+                "batch_size goes with no bottom, and axis with one: remove the other of the two"
+            )
+        self.streams = 1 if spec.bottoms else streams
         if not (0 < self.steps <= INT_MAX and 0 < self.streams <= INT_MAX):
             raise ShapeError(
                 f"time_step {self.steps} and batch_size {self.streams} have to be 1 to {INT_MAX}"
@@ -63,10 +69,11 @@ class Transpose(Layer):
         "That fork was not run; tests/layers/test_sequence.py holds it to numpy.transpose."
     )
     in_place = False
+    fork_options: ClassVar[Messages] = {"transpose_param": {"dim": []}}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.order = fork_options(spec, "transpose_param", {"dim": []})["dim"]
+        self.order = self.fork_values["transpose_param"]["dim"]
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return the bottom's sizes in the new order."""
@@ -98,10 +105,11 @@ class Reverse(Layer):
         "Those forks were not run; tests/layers/test_sequence.py holds it to numpy.flip."
     )
     in_place = False
+    fork_options: ClassVar[Messages] = {"reverse_param": {"axis": 0}}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.along: int = fork_options(spec, "reverse_param", {"axis": 0})["axis"]
+        self.along: int = self.fork_values["reverse_param"]["axis"]
         if self.along < 0:
             raise ShapeError(f"axis {self.along} is negative: count from the first axis, 0")
 
@@ -126,10 +134,11 @@ class Flip(Layer):
     fork = "happynear/caffe-windows (ms)"
     without_golden = "That fork was not run; tests/layers/test_sequence.py holds it to numpy.flip."
     in_place = False
+    fork_options: ClassVar[Messages] = {"flip_param": {"flip_width": True, "flip_height": False}}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        given = fork_options(spec, "flip_param", {"flip_width": True, "flip_height": False})
+        given = self.fork_values["flip_param"]
         self.axes = [2] * given["flip_height"] + [3] * given["flip_width"]
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_losses import NOT_RUN
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.losses import Loss, Metric
 from bigdl_caffe.layers.registry import count, exactly, register
 from bigdl_caffe.nn import sequence_losses as modules
@@ -24,13 +25,14 @@ class CtcLoss(Loss):
     """
 
     fork = "xmfbit/warpctc-caffe; BVLC/caffe, pull request 6354"
+    fork_options: ClassVar[Messages] = {
+        "ctc_loss_param": {"alphabet_size": 0, "time_step": 0, "blank_label": 0}
+    }
     without_golden = NOT_RUN + "tests/layers/test_sequence_losses.py"
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        defaults = {"alphabet_size": 0, "time_step": 0, "blank_label": 0}
-        options = fork_options(spec, "ctc_loss_param", defaults)
-        self.classes, self.steps, self.blank = options.values()
+        self.classes, self.steps, self.blank = self.fork_values["ctc_loss_param"].values()
         if self.classes < 1 or self.steps < 1:
             raise ShapeError(
                 "alphabet_size and time_step of ctc_loss_param have to be at least 1: give both"
@@ -66,21 +68,20 @@ class CTCLoss(Loss):
     bottoms = exactly(3)
     label_bottoms = frozenset({1, 2})
     fork = "BVLC/caffe, pull request 4681"
+    fork_options: ClassVar[Messages] = {
+        "ctc_loss_param": {
+            "output_delay": 0,
+            "blank_index": -1,
+            "preprocess_collapse_repeated": False,
+            "ctc_merge_repeated": True,
+            "loss_calculation_t": 0,  # which the fork sets back to 0 itself
+        }
+    }
     without_golden = NOT_RUN + "tests/layers/test_sequence_losses.py"
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.given = fork_options(
-            spec,
-            "ctc_loss_param",
-            {
-                "output_delay": 0,
-                "blank_index": -1,
-                "preprocess_collapse_repeated": False,
-                "ctc_merge_repeated": True,
-                "loss_calculation_t": 0,  # which the fork sets back to 0 itself
-            },
-        )
+        self.given = self.fork_values["ctc_loss_param"]
         if self.given["output_delay"] < 0:
             raise ShapeError("output_delay is negative: give the number of steps to leave out")
 
@@ -116,12 +117,8 @@ class LabelsequenceAccuracy(Metric):
     """
 
     fork = "xmfbit/warpctc-caffe; BVLC/caffe, pull request 6354"
+    fork_options: ClassVar[Messages] = {"labelsequence_accuracy_param": {"blank_label": 0}}
     without_golden = NOT_RUN + "tests/layers/test_sequence_losses.py"
-
-    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
-        super().__init__(spec, phase)
-        options = fork_options(spec, "labelsequence_accuracy_param", {"blank_label": 0})
-        self.blank: int = options["blank_label"]
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar."""
@@ -134,4 +131,6 @@ class LabelsequenceAccuracy(Metric):
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
-        return modules.LabelsequenceAccuracy(self.blank)
+        return modules.LabelsequenceAccuracy(
+            self.fork_values["labelsequence_accuracy_param"]["blank_label"]
+        )

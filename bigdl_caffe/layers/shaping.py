@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import one_of, refuse
+from bigdl_caffe.layers.options import Refused, one_of
 from bigdl_caffe.layers.registry import Layer, Role, at_least, count, exactly, register
 from bigdl_caffe.nn import shaping as modules
 
@@ -19,6 +20,7 @@ class Reshape(Layer):
     """Same elements, other axes (reshape_layer.cpp)."""
 
     in_place = False
+    refused: ClassVar[Refused] = {"reshape_param": ("pixelshuffler",)}
 
     @classmethod
     def shares_data(cls, spec: LayerDef) -> bool:
@@ -28,7 +30,6 @@ class Reshape(Layer):
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param = spec.param.reshape_param
-        refuse(self.param, "pixelshuffler")
         self.dims = tuple(self.param.shape.dim)
         if self.dims.count(-1) > 1 or min(self.dims, default=0) < -1:
             raise ShapeError(

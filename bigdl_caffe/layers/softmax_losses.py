@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -12,7 +12,16 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format.blob import read_blob
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.losses import Loss, bvlc_mode, ignored_label, one_label_each, same_rows
+from bigdl_caffe.layers.fork_options import Messages
+from bigdl_caffe.layers.losses import (
+    BVLC_REFUSES,
+    Loss,
+    bvlc_mode,
+    ignored_label,
+    one_label_each,
+    same_rows,
+)
+from bigdl_caffe.layers.options import Refused
 from bigdl_caffe.layers.registry import between, count, register
 from bigdl_caffe.nn import softmax_losses as modules
 
@@ -21,6 +30,7 @@ class SoftmaxLoss(Loss):
     """What losses of a softmax share: labels along an axis, and a second top with the softmax."""
 
     tops = between(1, 2)
+    refused: ClassVar[Refused] = {"loss_param": BVLC_REFUSES}
     start: int
     """The axis of the classes, as the prototxt gives it."""
 
@@ -58,14 +68,14 @@ class SoftmaxWithLoss(SoftmaxLoss):
     """
 
     options = ("softmax_param", "loss_param")
+    fork_options: ClassVar[Messages] = {
+        "loss_param": {"weight_by_label_freqs": False, "class_weighting": []}
+    }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.start = spec.param.softmax_param.axis
-        fork = spec.unknown.get("loss_param", {})
-        self.weighted = bool(fork.get("weight_by_label_freqs"))
-        given = fork.get("class_weighting", [])
-        self.weights = given if isinstance(given, list) else [given]
+        self.weighted, self.weights = self.fork_values["loss_param"].values()
         if not all(isinstance(weight, int | float) for weight in self.weights):
             raise ShapeError(f"class_weighting {self.weights} is not all numbers: mend it")
 

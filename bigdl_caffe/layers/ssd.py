@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from math import inf, sqrt
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options, known_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.options import constant
 from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, exactly, register
 from bigdl_caffe.nn import detections
@@ -32,13 +33,16 @@ class Normalize(Layer):
 
     fork = f"{FORK}; happynear/caffe-windows (normalize_param)"
     tops = between(1, 2)
+    options = ("norm_param",)
+    fork_options: ClassVar[Messages] = {
+        "norm_param": {},
+        "normalize_param": {"normalize_type": "L2", "bp_norm": False, "fix_gradient": False},
+    }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.param, self.scaled = spec.param.norm_param, "normalize_param" not in spec.unknown
-        fork_options(spec, "norm_param", {})
-        fields = {"normalize_type": "L2", "bp_norm": False, "fix_gradient": False}
-        self.unit = fork_options(spec, "normalize_param", fields)
+        self.unit = self.fork_values["normalize_param"]
         if self.unit["fix_gradient"] or self.unit["normalize_type"] not in modules.NORMS:
             raise UnsupportedLayerError(
                 f"normalize_param {self.unit}: normalize_type has to be L1 or L2, and fix_gradient "
@@ -87,11 +91,11 @@ class PriorBox(Layer):
     fork = FORK
     bottoms = exactly(2)
     in_place = False
+    fork_options: ClassVar[Messages] = {"prior_box_param": {}}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         p = self.param = spec.param.prior_box_param
-        fork_options(spec, "prior_box_param", {})
         if not p.min_size or not all(0 < size <= INT_MAX for size in (*p.min_size, *p.max_size)):
             raise ShapeError(
                 f"min_size is {list(p.min_size)} and max_size {list(p.max_size)}: give one "
@@ -193,14 +197,18 @@ class DetectionOutput(Layer):
     bottoms = between(3, 5)
     in_place = False
     dynamic = True
+    fork_options: ClassVar[Messages] = {
+        "detection_output_param": {
+            "objectness_score": 0.01,
+            "nms_param": {"soft_nms": False, "theta": 0.0},
+        }
+    }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         p = self.param = spec.param.detection_output_param
-        more = {"objectness_score": 0.01, "nms_param": {}}
-        self.more = fork_options(spec, "detection_output_param", more)
-        soft = {"soft_nms": False, "theta": 0.0}
-        if known_options(self.more["nms_param"], "nms_param", soft)["soft_nms"]:
+        self.more = self.fork_values["detection_output_param"]
+        if self.more["nms_param"]["soft_nms"]:
             raise UnsupportedLayerError("soft_nms: true is a fork's and not computed: remove it")
         if not p.num_classes:
             raise ShapeError("num_classes is missing or 0: say how many, the background included")

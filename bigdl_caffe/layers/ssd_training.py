@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
-from bigdl_caffe.layers.losses import Loss, Metric, bvlc_mode
-from bigdl_caffe.layers.options import refuse
+from bigdl_caffe.layers.fork_options import Messages
+from bigdl_caffe.layers.losses import BVLC_REFUSES, Loss, Metric, bvlc_mode
+from bigdl_caffe.layers.options import Refused
 from bigdl_caffe.layers.registry import between, count, register
 from bigdl_caffe.layers.ssd import FORK, check_predictions, check_refinement
 from bigdl_caffe.nn import evaluation, multibox
@@ -33,12 +34,16 @@ class MultiBoxLoss(Loss):
     fork = f"{FORK}; sfzhang15/RefineDet (six bottoms)"
     bottoms = between(4, 6)
     label_bottoms = frozenset({3})
+    fork_options: ClassVar[Messages] = {"multibox_loss_param": {"objectness_score": 0.01}}
+    refused: ClassVar[Refused] = {
+        "multibox_loss_param": ("ignore_difficult_gt",),
+        "loss_param": BVLC_REFUSES,
+    }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         p = self.param = spec.param.multibox_loss_param
-        refuse(p, "ignore_difficult_gt")
-        self.more = fork_options(spec, "multibox_loss_param", {"objectness_score": 0.01})
+        self.more = self.fork_values["multibox_loss_param"]
         if len(spec.bottoms) > 4 and not self._refines():
             raise UnsupportedLayerError(
                 "five or six bottoms are RefineDet's, whose boxes are computed with share_location "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from bigdl_caffe.format import paths
 from bigdl_caffe.format.hdf5 import import_h5py
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_losses import NOT_RUN, legacy
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.losses import Loss, same_rows
 from bigdl_caffe.layers.registry import count, register
 from bigdl_caffe.nn import wasserstein as modules
@@ -30,12 +31,19 @@ class WassersteinLoss(Loss):
     """
 
     fork = "BVLC/caffe, pull request 3817"
+    fork_options: ClassVar[Messages] = {
+        "wasserstein_param": {
+            "ground_metric": "",
+            "scaling_iter": 50,
+            "lambda": 1.0,
+            "shift_gradient": True,
+        }
+    }
     without_golden = NOT_RUN + "tests/layers/test_wasserstein.py"
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        defaults = {"ground_metric": "", "scaling_iter": 50, "lambda": 1.0, "shift_gradient": True}
-        options = fork_options(spec, "wasserstein_param", defaults)
+        options = self.fork_values["wasserstein_param"]
         self.file, self.rounds, self.smoothness, self.shift = options.values()
         if not self.file:
             raise ShapeError("ground_metric is missing: give an HDF5 file with how far classes lie")

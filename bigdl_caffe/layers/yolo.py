@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import fork_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.registry import Layer, register
 from bigdl_caffe.nn import yolo as modules
 
@@ -98,12 +99,13 @@ class Region(Layer):
     """
 
     fork = "openvinotoolkit/training_toolbox_caffe"
+    fork_options: ClassVar[Messages] = {"region_param": {"classes": 20, "coords": 4, "num": 1}}
     in_place = False
     without_golden = WITHOUT_GOLDEN
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
-        self.param = fork_options(spec, "region_param", {"classes": 20, "coords": 4, "num": 1})
+        self.param = self.fork_values["region_param"]
         if self.param["coords"] < 2:
             raise ShapeError(f"coords is {self.param['coords']}: a box has at least a centre, so 2")
 

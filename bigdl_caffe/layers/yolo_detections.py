@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_options import known_options
+from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.losses import Metric
 from bigdl_caffe.layers.registry import Layer, at_least, between, register
 from bigdl_caffe.layers.yolo import (
@@ -46,20 +46,20 @@ class YoloDetectionOutput(YoloOutput):
 
     fork = f"{MOBILENET_YOLO}, BVLC/caffe (pull request 5906)"
     bottoms = between(1, 2)
-    takes_unknown_values = True
-    MORE: ClassVar[dict[str, Any]] = {
-        "visualize": False,
-        "visualize_threshold": 0.4,
-        "save_file": "",
-        "ssd_format": False,
+    fork_options: ClassVar[Messages] = {
+        "yolo_detection_output_param": {
+            "visualize": False,
+            "visualize_threshold": 0.4,
+            "save_file": "",
+            "ssd_format": False,
+        }
     }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         p = self.param = spec.param.yolo_detection_output_param
-        more = spec.unknown.get("yolo_detection_output_param", {})
-        self.more = known_options(more, "yolo_detection_output_param", self.MORE)
-        self.other = bool(more)
+        self.more = self.fork_values["yolo_detection_output_param"]
+        self.other = "yolo_detection_output_param" in spec.unknown
         self.biases = biases_of(p.biases, p.num_box)
         if not p.HasField("num_classes") or p.num_classes < 1:
             raise ShapeError("num_classes is missing or 0: say how many")
