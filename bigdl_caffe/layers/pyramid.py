@@ -11,8 +11,8 @@ from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
-from bigdl_caffe.layers.registry import Layer, count, register
-from bigdl_caffe.nn.pyramid import SpatialPyramid, bin_window
+from bigdl_caffe.layers.registry import Layer, register
+from bigdl_caffe.nn.pyramid import SpatialPyramid
 
 
 @register("SpatialPyramidPooling", "SPATIAL_PYRAMID_POOLING")
@@ -20,8 +20,9 @@ class SpatialPyramidPooling(Layer):
     """MAX pooling into ``spatial_bin`` bins a side, one such grid after the other.
 
     spatial_pyramid_pooling_layer.cpp of the pull request BVLC/caffe#560, which is older than
-    SPP and cuts other bins: each is the bottom's size over the number, cut down to whole
-    elements. Its ``scale`` is not read there either.
+    SPP and cuts other bins: each is the bottom's size over the number, a fraction that is
+    rounded outwards. As there, a single ``spatial_bin`` pools the whole bottom, whatever it
+    says, and ``scale`` is not read.
     """
 
     in_place = False
@@ -40,23 +41,22 @@ class SpatialPyramidPooling(Layer):
         self.bins: list[int] = given["spatial_bin"]
         if not self.bins or any(type(n) is not int or n < 1 for n in self.bins):
             raise ShapeError(f"spatial_bin is {self.bins}: give a number of bins for each grid")
+        if len(self.bins) == 1:
+            self.bins = [1]  # the fork's branch for one grid does not read its number
         if given["pool"] != "MAX" or spec.param.pooling_param.pool != pb.PoolingParameter.MAX:
             raise UnsupportedLayerError(
                 "only pool: MAX is computed here: remove pool, or pass a converter for the type"
             )
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return (n, numbers, 1, 1), or (n, c, rows, columns) of one grid alone."""
+        """Return (n, numbers, 1, 1)."""
         if len(bottoms[0]) != 4 or min(bottoms[0][2:]) < max(self.bins):
             raise ShapeError(
                 f"the bottom is {bottoms[0]}: give (num, channels, height, width), with an element "
                 f"for each of {max(self.bins)} bins a side"
             )
-        num, channels, *size = bottoms[0]
-        grids = [bin_window(size, n).counts(size) for n in self.bins]
-        if len(grids) == 1:
-            return [(num, channels, *grids[0])]
-        return [(num, channels * sum(map(count, grids)), 1, 1)]
+        num, channels = bottoms[0][:2]
+        return [(num, channels * sum(n * n for n in self.bins), 1, 1)]
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""

@@ -7,20 +7,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bigdl_caffe.nn.pooling import MaxPool, Window
+from bigdl_caffe.nn.rois import largest_in_grid
 
 
-def bin_window(size: Sequence[int], bins: int) -> Window:
-    """Return the windows of a grid with ``bins`` a side over (height, width).
+def bin_spans(length: int, bins: int) -> Tensor:
+    """Return (bins, 2): the first element of each bin, and that after its last.
 
-    Each is cut down to whole elements and none is padded, so they can be one more a side.
+    A bin is ``length / bins`` long, a fraction in single precision that is rounded outwards, so
+    that neighbours can share an element (pooling_layer.cpp of BVLC/caffe#560, whose kernels and
+    strides are fractions).
     """
-    kernel = (size[0] // bins, size[1] // bins)
-    return Window(kernel, kernel)
+    step = torch.tensor(length, dtype=torch.float32) / bins
+    start = torch.arange(bins) * step
+    return torch.stack((start.floor(), (start + step).ceil().clamp(max=length)), 1).long()
 
 
 class SpatialPyramid(nn.Module):
-    """The maxima of each grid, put one behind the other (spatial_pyramid_pooling_layer.cpp).
+    """The maxima of each grid, one behind the other (spatial_pyramid_pooling_layer.cpp).
 
     Parameters
     ----------
@@ -33,8 +36,9 @@ class SpatialPyramid(nn.Module):
         self.bins = tuple(bins)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (n, numbers, 1, 1); of one grid alone (n, c, rows, columns)."""
-        grids: list[Tensor] = [MaxPool(bin_window(x.shape[2:], n))(x) for n in self.bins]
-        if len(grids) == 1:
-            return grids[0]
-        return torch.cat([grid.flatten(1) for grid in grids], 1)[..., None, None]
+        """Return (n, numbers, 1, 1) of (n, c, height, width)."""
+        maps, grids = x.flatten(0, 1), []
+        for n in self.bins:
+            rows, columns = (bin_spans(length, n).to(x.device) for length in x.shape[2:])
+            grids.append(largest_in_grid(maps, rows, columns))
+        return torch.cat([grid.reshape(len(x), -1) for grid in grids], 1)[..., None, None]

@@ -65,7 +65,7 @@ class ROIPool(nn.Module):
         wide = self._spans(corners[:, 2], corners[:, 3], self.size[1], x.shape[3])
         boxes = corners.long().tolist()
         pooled = [
-            _largest(_live(x[image], box, rows, columns), rows, columns)
+            largest_in_grid(_live(x[image], box, rows, columns), rows, columns)
             for image, box, rows, columns in zip(images, boxes, tall, wide, strict=True)
         ]
         return torch.stack(pooled) if pooled else x.new_zeros(0, x.shape[1], *self.size)
@@ -89,8 +89,18 @@ def _live(x: Tensor, box: list[int], rows: Tensor, columns: Tensor) -> Tensor:
     return torch.where(inside, x, x.detach())
 
 
-def _largest(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return (c, rows, columns): the maxima of ``x`` (c, height, width) in a grid of spans."""
+def largest_in_grid(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return (c, rows, columns): the largest element of each cell of a grid, 0 for an empty one.
+
+    The gradient goes to the first of the largest, row by row.
+
+    Parameters
+    ----------
+    x : Tensor
+        (c, height, width)
+    rows, columns : Tensor
+        (rows, 2) and (columns, 2) of int: the first element of each, and that after its last.
+    """
     first = min(int(rows[0, 0]), x.shape[1] - 1)
     x = x[:, first : max(int(rows[-1, 1]), first + 1)]
     along = _first_along if x.requires_grad else _along
