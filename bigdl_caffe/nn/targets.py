@@ -112,7 +112,7 @@ class AnchorTargets(nn.Module):
         labels = self._labels(torch.where(inside[:, None], overlap, -1), inside)
         offsets = box.center_offsets(anchors, true[overlap.argmax(1), :4], pixel=1)
         offsets = torch.where(inside[:, None], offsets, 0)
-        count = (labels >= 0).sum()
+        count = (labels >= 0).sum().clamp(min=1)  # 0 where no anchor fits the image
         weights = ((labels == 1) * 1.0, (labels >= 0) / count)
         rows = (labels[:, None], offsets, *(w[:, None].expand(-1, 4) for w in weights))
         blobs = [r.reshape(1, *places, -1).permute(0, 3, 1, 2).to(scores.dtype) for r in rows]

@@ -76,6 +76,14 @@ def test_anchor_targets(border: int) -> None:
     np.testing.assert_allclose(by_place(tops[3], 4), outer / (labels >= 0).sum(), atol=1e-7)
 
 
+def test_an_image_smaller_than_all_anchors_teaches_nothing() -> None:
+    target = layer("rpn.anchor_target_layer.AnchorTargetLayer", STRIDE, bottoms=4, tops=4)
+    info = torch.tensor([[8.0, 8, 1]])
+    labels, *rest = target.module([])(SCORES, TRUE, info, SCORES)
+    assert (labels == -1).all()
+    assert all((blob == 0).all() for blob in rest)
+
+
 class Sparing(AnchorTargetLayer):
     SAMPLING = replace(AnchorTargetLayer.SAMPLING, batch=12, foreground=0.25, positive=0.3)
 
