@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from bigdl_caffe.nn.labels import IGNORED, class_labels
 from bigdl_caffe.nn.losses import FLT_MIN, floored, normalizer
+from bigdl_caffe.nn.sorting import leading
 
 
 class SoftmaxWithLossOHEM(nn.Module):
@@ -53,7 +54,8 @@ class BoxAnnotatorOHEM(nn.Module):
     Parameters
     ----------
     limit : int
-        How many boxes of each image to keep; the earlier one where losses are equal.
+        How many boxes of each image to keep; where losses are equal, those that C++'s sort has
+        first.
     ignore : int
         Label of the others.
     """
@@ -79,7 +81,7 @@ class BoxAnnotatorOHEM(nn.Module):
 
     def _largest(self, image: Tensor, loss: Tensor) -> Tensor:
         """Return which boxes (n,) are among the ``limit`` largest losses of their image."""
-        order = loss.argsort(descending=True, stable=True)
+        order = leading(loss, len(loss))
         ranked = image[order]
         place = (ranked[:, None] == ranked).tril().sum(1)  # from 1 on, within the box's image
         return torch.empty_like(place).scatter(0, order, place) <= self.limit

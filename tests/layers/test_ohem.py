@@ -95,13 +95,21 @@ def annotate(boxes: Array, loss: Array, labels: Array, weights: Array, limit: in
 def test_box_annotator_ohem(place: tuple[int, int], limit: int) -> None:
     boxes = RNG.normal(size=(12, 5, *place))
     boxes[:, 0] = RNG.integers(0, 3, size=(12, *place))
-    loss = RNG.integers(0, 6, size=(12, 1, *place)).astype(float)  # with equal ones
+    loss = RNG.permutation(np.arange(12.0 * place[0] * place[1])).reshape(12, 1, *place)
     labels, weights = RNG.integers(0, 9, size=loss.shape), RNG.normal(size=(12, 8, *place))
     options = f"box_annotator_ohem_param {{ roi_per_img: {limit} }}"
     got = ran("BoxAnnotatorOHEM", options, [boxes, loss, labels, weights], tops=2)
     for ours, theirs in zip(got.tops, annotate(boxes, loss, labels, weights, limit), strict=True):
         close(ours, theirs)
     assert got.diffs == [None] * 4
+
+
+def test_of_equal_losses_box_annotator_ohem_keeps_those_that_gcc_sorts_first() -> None:
+    boxes, weights = np.zeros((20, 5, 1, 1)), np.ones((20, 8, 1, 1))
+    loss = (np.arange(20.0) % 3).reshape(20, 1, 1, 1)
+    options = "box_annotator_ohem_param { roi_per_img: 9 }"
+    got = ran("BoxAnnotatorOHEM", options, [boxes, loss, np.ones_like(loss), weights], tops=2)
+    assert set(np.flatnonzero(got.tops[0] == 1)) == {2, 17, 5, 14, 8, 11, 10, 19, 16}
 
 
 def test_box_annotator_ohem_says_which_bottom_does_not_fit() -> None:
