@@ -220,9 +220,10 @@ class LSTM(Recurrent):
 
 
 class ClippedLSTM(LSTM):
-    """The `LSTM` of caffe-lstm and CTPN, which takes clip for cont (their lstm_layer.cpp).
+    """The `LSTM` of caffe-lstm and CTPN, which takes clip for cont (their lstm_layer.cu).
 
-    Without a second bottom each forward pass begins from zeros.
+    Without a second bottom each forward pass begins from zeros. The forks' lstm_layer.cpp
+    instead adds what the first stream remembers to the gates of every stream.
 
     Parameters
     ----------
