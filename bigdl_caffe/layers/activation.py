@@ -11,7 +11,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
-from bigdl_caffe.layers.options import Refused, constant
+from bigdl_caffe.layers.options import Fields, constant
 from bigdl_caffe.layers.registry import BlobSpec, Layer, register
 from bigdl_caffe.nn import activation as modules
 
@@ -20,7 +20,7 @@ from bigdl_caffe.nn import activation as modules
 class ReLU(Layer):
     """``max(x, 0) + negative_slope * min(x, 0)`` (relu_layer.cpp)."""
 
-    refused: ClassVar[Refused] = {"relu_param": ("fuse",)}
+    refused: ClassVar[Fields] = {"relu_param": ("fuse",)}
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
@@ -35,9 +35,13 @@ class ReLU6(Layer):
     The slope below 0 is relu6_param's, or relu_param's as in NVIDIA's fork.
     """
 
+    meanings = (
+        "The slope is `relu6_param`'s (MobileNet-YOLO), or where that is absent `relu_param`'s "
+        "(NVIDIA)."
+    )
     fork = "eric612/MobileNet-YOLO, NVIDIA/caffe"
     options = ("relu6_param", "relu_param")
-    refused: ClassVar[Refused] = {"relu_param": ("fuse",)}
+    refused: ClassVar[Fields] = {"relu_param": ("fuse",)}
     without_golden = (
         "that fork was not run; held against its formula in tests/layers/test_options.py"
     )
@@ -84,7 +88,7 @@ class PReLU(Layer):
 class ELU(Layer):
     """``x`` above 0, else ``alpha * (exp(x) - 1)`` (elu_layer.cpp)."""
 
-    refused: ClassVar[Refused] = {"elu_param": ("lambda",)}
+    refused: ClassVar[Fields] = {"elu_param": ("lambda",)}
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
@@ -216,6 +220,12 @@ class Dropout(Layer):
     seed repeats a run.
     """
 
+    meanings = (
+        "BVLC's scales in TRAIN. With `scale_train: false` or `scale_test: true` (forks, pull "
+        "request 5779) it scales in TEST; with `sample_weights_test` (SegNet's) TEST draws as "
+        "TRAIN does. A type in capitals, `DROPOUT`, is V1's word and none of V2."
+    )
+    without_effect: ClassVar[Fields] = {"dropout_param": ("random_seed",)}
     fork_options: ClassVar[Messages] = {
         "dropout_param": {"sample_weights_test": False, "scale_test": False}
     }

@@ -12,6 +12,7 @@ from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.layers.fork_losses import NOT_RUN, legacy
 from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.losses import Metric, one_label_each
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import register
 from bigdl_caffe.nn import confusion as modules
 
@@ -26,6 +27,7 @@ class SegAccuracy(Metric):
     go on from one forward pass to the next.
     """
 
+    without_effect: ClassVar[Fields] = {"seg_accuracy_param": ("metric",)}
     fork = "DeepLab's Caffe, hszhao/PSPNet"
     without_golden = TESTED
 

@@ -11,7 +11,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import Refused, per_axis, same_shapes
+from bigdl_caffe.layers.options import Fields, per_axis, same_shapes
 from bigdl_caffe.layers.registry import BlobSpec, Layer, at_least, count, register
 from bigdl_caffe.nn import convolution as modules
 
@@ -61,7 +61,7 @@ class Convolution(Layer):
     bottoms = at_least(1)
     tops = at_least(1)
     transposed: ClassVar[bool] = False
-    refused: ClassVar[Refused] = {
+    refused: ClassVar[Fields] = {
         "convolution_param": ("relu", "negative_slope", "coeff", "fusion_type")
     }
 

@@ -10,7 +10,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
-from bigdl_caffe.layers.options import Refused
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import Layer, exactly, register
 from bigdl_caffe.nn import cropping as modules
 
@@ -61,12 +61,17 @@ class SimpleCrop(Layer):
     other blob in ``crop_param.blob_name``; it is read as that second bottom.
     """
 
+    meanings = (
+        "Two bottoms: pull request 2539's first form. One bottom and `crop_param.blob_name`: its "
+        "later form; the blob of that name becomes the second bottom."
+    )
+    drops_gradient = (1,)
     bottoms = exactly(2)
     in_place = False
     fork = "BVLC/caffe#2539"
     options = ("crop_param",)
     fork_options: ClassVar[Messages] = {"crop_param": {"blob_name": ""}}
-    refused: ClassVar[Refused] = {"crop_param": ("axis", "offset")}
+    refused: ClassVar[Fields] = {"crop_param": ("axis", "offset")}
     without_golden = LOOPS
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import Refused
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import BlobSpec, Layer, count, register
 from bigdl_caffe.nn import dense as modules
 
@@ -23,7 +23,7 @@ class InnerProduct(Layer):
     """
 
     in_place = False
-    refused: ClassVar[Refused] = {"inner_product_param": ("relu", "negative_slope")}
+    refused: ClassVar[Fields] = {"inner_product_param": ("relu", "negative_slope")}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)

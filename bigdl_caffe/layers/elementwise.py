@@ -10,7 +10,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import Refused, one_of, same_shapes
+from bigdl_caffe.layers.options import Fields, one_of, same_shapes
 from bigdl_caffe.layers.registry import Layer, at_least, count, register
 from bigdl_caffe.nn.elementwise import Concat as ConcatModule
 from bigdl_caffe.nn.elementwise import Maximum, Product, Sum
@@ -67,7 +67,7 @@ class Concat(Layer):
 
     bottoms = at_least(1)
     in_place = False
-    refused: ClassVar[Refused] = {"concat_param": ("per_fla_fuse",)}
+    refused: ClassVar[Fields] = {"concat_param": ("per_fla_fuse",)}
 
     @classmethod
     def shares_data(cls, spec: LayerDef) -> bool:

@@ -10,7 +10,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.losses import Loss, Metric, normalization, same_rows
-from bigdl_caffe.layers.options import Refused, refuse, same_shapes
+from bigdl_caffe.layers.options import Fields, refuse, same_shapes
 from bigdl_caffe.layers.registry import between, count, register
 from bigdl_caffe.nn import regression_losses as modules
 
@@ -36,8 +36,9 @@ class SmoothL1(Loss):
     Weights take part, but their gradient is none; targets may get one.
     """
 
+    drops_gradient = (2, 3)
     label_bottoms = frozenset({1, 2, 3})
-    refused: ClassVar[Refused] = {"loss_param": ("label_smoothing",)}
+    refused: ClassVar[Fields] = {"loss_param": ("label_smoothing",)}
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar, and (N, 1, height, width) for the second top."""
@@ -69,6 +70,11 @@ class SmoothL1Loss(SmoothL1):
     are R-FCN's, which is `SmoothL1LossOHEM` elsewhere.
     """
 
+    meanings = (
+        "Four bottoms: Fast R-CNN's. Three bottoms, two tops, or two bottoms with a `loss_param`: "
+        "R-FCN's, as `SmoothL1LossOHEM`. Two bottoms alone: SSD's, which is Fast R-CNN's without "
+        "weights."
+    )
     bottoms = between(2, 4)
     tops = between(1, 2)
     options = ("smooth_l1_loss_param", "loss_param")
@@ -157,6 +163,7 @@ class SVRLoss(Loss):
     The second bottom gets no gradient, also where it is no label.
     """
 
+    drops_gradient = (1,)
     fork = "BVLC/caffe, pull request 5779"
     without_golden = NOT_RUN + "tests/layers/test_fork_losses.py"
 
@@ -182,7 +189,7 @@ class AccuracyRegression(Metric):
 
     options = ("accuracy_param",)
     fork = "BVLC/caffe, pull request 1378"
-    refused: ClassVar[Refused] = {"accuracy_param": ("axis", "ignore_label")}
+    refused: ClassVar[Fields] = {"accuracy_param": ("axis", "ignore_label")}
     without_golden = NOT_RUN + "tests/layers/test_fork_losses.py"
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:

@@ -1,4 +1,4 @@
-"""BN, the batch normalisation of Caffe's forks."""
+"""BN and Normalize, the normalisations of Caffe's forks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import ClassVar
 
 from torch import nn
 
-from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.options import constant
 from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, register
 from bigdl_caffe.nn import fork_normalization as modules
+from bigdl_caffe.nn import ssd as unit
 
 OWN: Mapping[str, frozenset[str]] = {
     "caffe-segnet": frozenset({"bn_mode"}),
@@ -68,6 +69,12 @@ class BN(Layer):
     constants.
     """
 
+    meanings = (
+        "`slope_filler`, `bias_filler`, `momentum`, `eps` or `frozen`: PSPNet's, with stored "
+        "statistics. `var_eps`, `decay` or `moving_average`: caffe-windows'. Neither: caffe- "
+        "segnet's, by the batch. Where no field of `bn_param` tells, more than two `param` "
+        "entries make it PSPNet's, or with `scale_filler` caffe-windows'."
+    )
     tops = between(1, 3)
     fork = "alexgkendall/caffe-segnet, hszhao/PSPNet and happynear/caffe-windows"
     fork_options: ClassVar[Messages] = {"bn_param": WINDOWS}
@@ -165,3 +172,65 @@ class BN(Layer):
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Return one multiplication an element."""
         return count(bottoms[0])
+
+
+@register("Normalize")
+class Normalize(Layer):
+    """Division by the L2 norm of each place, or of each image, and a learned scale.
+
+    From normalize_layer.cpp of SSD. Blob: the scale, one number with ``channel_shared``, else
+    one a channel. A ``normalize_param`` makes it the type of the same name of
+    happynear/caffe-windows: division by the L2 or L1 norm of each place, without a scale; a
+    second top holds the norms, and has a gradient with ``bp_norm``.
+    """
+
+    meanings = (
+        "With `normalize_param`: caffe-windows', without a scale. Otherwise SSD's, by `norm_param`."
+    )
+    fork = "weiliu89/caffe (ssd branch); happynear/caffe-windows (normalize_param)"
+    tops = between(1, 2)
+    options = ("norm_param",)
+    fork_options: ClassVar[Messages] = {
+        "norm_param": {},
+        "normalize_param": {"normalize_type": "L2", "bp_norm": False, "fix_gradient": False},
+    }
+
+    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
+        super().__init__(spec, phase)
+        self.param, self.scaled = spec.param.norm_param, "normalize_param" not in spec.unknown
+        self.unit = self.fork_values["normalize_param"]
+        if self.unit["fix_gradient"] or self.unit["normalize_type"] not in unit.NORMS:
+            raise UnsupportedLayerError(
+                f"normalize_param {self.unit}: normalize_type has to be L1 or L2, and fix_gradient "
+                f"false"
+            )
+        if self.scaled and len(spec.tops) > 1:
+            raise ShapeError("a second top needs normalize_param: remove it")
+
+    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """Return the bottom's shape, and that of one channel for the norms."""
+        x = bottoms[0]
+        if not 2 <= len(x) <= 4:
+            raise ShapeError(f"the bottom is {x}; Normalize takes 2 to 4 axes: reshape it")
+        if self.scaled:
+            return [x]
+        full = (*x, 1, 1)[:4]  # as Caffe's num, channels, height and width
+        return [full, (full[0], 1, *full[2:])][: len(self.spec.tops)]
+
+    def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
+        """Return the scale, filled with 1 by default."""
+        p = self.param
+        filler = p.scale_filler if p.HasField("scale_filler") else constant(1)
+        shape = () if p.channel_shared else (bottoms[0][1],)
+        return [BlobSpec("weight", shape, filler)] * self.scaled
+
+    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
+        """Return the torch module."""
+        if self.scaled:
+            return unit.Normalize(self.param.across_spatial, self.param.eps)
+        kind, gradient = self.unit["normalize_type"], self.unit["bp_norm"]
+        return unit.Unit(kind, gradient, norms=len(self.spec.tops) > 1)
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Return one multiplication an element for the squares, and one for the scale."""
+        return 2 * count(bottoms[0])

@@ -16,6 +16,7 @@ from bigdl_caffe.nn import indexing as modules
 class Crop(Layer):
     """The first bottom cut to the second's sizes from ``axis`` on (crop_layer.cpp)."""
 
+    drops_gradient = (1,)
     bottoms = exactly(2)
     in_place = False
 

@@ -10,7 +10,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import Refused
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import Layer, Role, between, count, exactly, register
 from bigdl_caffe.nn import losses as modules
 
@@ -186,7 +186,7 @@ class SigmoidCrossEntropyLoss(Loss):
     """Cross entropy of a sigmoid (sigmoid_cross_entropy_loss_layer.cpp)."""
 
     options = ("loss_param",)
-    refused: ClassVar[Refused] = {"loss_param": BVLC_REFUSES}
+    refused: ClassVar[Fields] = {"loss_param": BVLC_REFUSES}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
@@ -213,6 +213,10 @@ class ContrastiveLoss(Loss):
     the version is always the legacy one.
     """
 
+    meanings = (
+        "Three bottoms: BVLC's, with a label a pair. Four: caffe-windows', with a label a row of "
+        "each, alike where equal, in the legacy version."
+    )
     bottoms = between(3, 4)
     label_bottoms = frozenset({2, 3})
 

@@ -10,7 +10,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
-from bigdl_caffe.layers.options import same_shapes
+from bigdl_caffe.layers.options import Fields, same_shapes
 from bigdl_caffe.layers.registry import BlobSpec, Layer, count, exactly, register
 from bigdl_caffe.nn import meanfield as modules
 
@@ -27,6 +27,8 @@ class MultiStageMeanfield(Layer):
     and ``bilateral_filter_weight``.
     """
 
+    without_effect: ClassVar[Fields] = {"multi_stage_meanfield_param": ("threshold", "force_cpu")}
+    drops_gradient = (2,)
     fork = "torrvision/caffe (crfrnn)"
     without_golden = (
         "That fork was not run; tests/layers/test_meanfield.py holds the lattice to loops over "

@@ -65,6 +65,10 @@ class TripletLoss(Loss):
     Takes features (sets * (2 + num_triplets), channels) and a second bottom that is not read.
     """
 
+    meanings = (
+        "Pull request 2603's. Other forks' layers of this name have other fields or numbers of "
+        "bottoms and are refused by them."
+    )
     fork = "BVLC/caffe, pull request 2603"
     fork_options: ClassVar[Messages] = {
         "triplet_loss_param": {"margin": 1.0, "losstype": 1, "num_triplets": 3}

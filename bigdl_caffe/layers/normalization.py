@@ -10,7 +10,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
-from bigdl_caffe.layers.options import Refused, constant, refuse
+from bigdl_caffe.layers.options import Fields, constant, refuse
 from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, register
 from bigdl_caffe.nn import normalization as modules
 
@@ -64,7 +64,14 @@ class BatchNorm(Layer):
     layer is computed. A weight file of that engine has five blobs and is refused.
     """
 
-    refused: ClassVar[Refused] = {"batch_norm_param": ("relu",)}
+    meanings = (
+        "With `scale_bias` or `scale_filler` it is NVIDIA's, which scales and shifts as well: "
+        "refused. Otherwise BVLC's."
+    )
+    without_effect: ClassVar[Fields] = {
+        "batch_norm_param": ("filler", "bias_filler", "use_weight_bias", "bias_term")
+    }
+    refused: ClassVar[Fields] = {"batch_norm_param": ("relu",)}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)

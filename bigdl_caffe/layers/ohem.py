@@ -11,7 +11,7 @@ from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_losses import NOT_RUN, legacy
 from bigdl_caffe.layers.losses import Loss, ignored_label, normalization, one_label_each
-from bigdl_caffe.layers.options import Refused
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import Layer, between, exactly, register
 from bigdl_caffe.nn import ohem as modules
 
@@ -25,7 +25,7 @@ class SoftmaxWithLossOHEM(Loss):
 
     tops = between(1, 3)
     options = ("loss_param", "softmax_param")
-    refused: ClassVar[Refused] = {"loss_param": ("label_smoothing",)}
+    refused: ClassVar[Fields] = {"loss_param": ("label_smoothing",)}
     fork = "intel/caffe, Microsoft's Caffe of R-FCN"
     without_golden = NOT_RUN + "tests/layers/test_ohem.py"
 
@@ -54,10 +54,11 @@ class SoftmaxWithLossOHEM(Loss):
 class BoxAnnotatorOHEM(Layer):
     """Labels and weights of each image's boxes with the largest losses, the others' ignored.
 
-    (box_annotator_ohem_layer.cpp of R-FCN.) Of equal losses the first counts as larger; the
-    fork leaves that to the sort.
+    (box_annotator_ohem_layer.cpp of R-FCN.) Of equal losses those count as larger that GCC's sort
+    has first, as in the fork.
     """
 
+    drops_gradient = (0, 1, 2, 3)
     bottoms = exactly(4)
     tops = exactly(2)
     in_place = False

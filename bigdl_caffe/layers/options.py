@@ -10,8 +10,8 @@ from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX
 
-Refused = Mapping[str, tuple[str, ...]]
-"""Message → fields that have to stand at their defaults."""
+Fields = Mapping[str, tuple[str, ...]]
+"""Message → some of its fields."""
 
 
 def refuse(param: Message, *names: str) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
-from bigdl_caffe.layers.options import Refused
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import Layer, between, count, register
 from bigdl_caffe.nn.pooling import (
     AvePool,
@@ -37,10 +37,15 @@ class Pooling(Layer):
     is MAX of what has the other sign.
     """
 
+    meanings = (
+        "BVLC's `round_mode` and the forks' `ceil_mode` (Intel's, Microsoft's) both say whether "
+        "the last window may reach over the edge; `round_mode` wins. `pool: MIN` is pull request "
+        "5779's."
+    )
     tops = between(1, 2)
     in_place = False
     takes_unknown_values = True  # MIN is the only one that the prototxt reader lets through
-    refused: ClassVar[Refused] = {
+    refused: ClassVar[Fields] = {
         "pooling_param": (
             *("pad_3d", "kernel_size_3d", "stride_3d", "avg_include_pad"),
             *("torch_pooling", "axis"),

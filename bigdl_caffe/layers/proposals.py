@@ -140,6 +140,7 @@ class ProposalLayer(ProposalBase):
     A gradient that reaches the layer ends there, as in Caffe, without an error.
     """
 
+    drops_gradient = (0, 1, 2)
     fork = "rbgirshick/py-faster-rcnn"
     column = True
     SELECT: ClassVar[Mapping[str, Selection]] = {

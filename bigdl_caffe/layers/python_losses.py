@@ -57,6 +57,7 @@ class NormalisedEuclideanLoss(PythonLoss):
     lsy17096535/face-landmark: which two are the eyes is all that differs.
     """
 
+    meanings = "10 columns: VanillaCNN's landmarks. 136: those of face-landmark."
     fork = "ishay2b/VanillaCNN, lsy17096535/face-landmark"
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
@@ -74,6 +75,7 @@ class NormalisedEuclideanLoss(PythonLoss):
 class DiceLoss(PythonLoss):
     """Sum of the rows' Dice coefficients, with the gradient of their negative (pyLayer.py)."""
 
+    drops_gradient = (1,)
     fork = "faustomilletari/VNet"
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:

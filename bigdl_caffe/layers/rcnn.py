@@ -16,6 +16,7 @@ from bigdl_caffe.nn.rois import PSROIPool, ROIPool
 class RegionPooling(Layer):
     """What the poolings of regions share: a map, and rois (image, x1, y1, x2, y2) over it."""
 
+    drops_gradient = (1,)
     bottoms = exactly(2)
     in_place = False
     without_golden = (
@@ -45,6 +46,7 @@ class ROIPooling(RegionPooling):
     ``pooled_h`` and ``pooled_w``.
     """
 
+    meanings = "`pooled_h` and `pooled_w`: Fast R-CNN's. `pooled_size`: Intel's, one number or two."
     fork = "rbgirshick/caffe-fast-rcnn, intel/caffe (pooled_size)"
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:

@@ -76,6 +76,7 @@ class AnchorTargetLayer(Layer):
     ``allowed_border``. One image a batch, as the true boxes do not say whose they are.
     """
 
+    drops_gradient = (0, 1, 2, 3)
     bottoms = exactly(4)
     tops = exactly(4)
     in_place = False
@@ -116,6 +117,7 @@ class ProposalTargetLayer(Layer):
     Faster R-CNN, which made fewer, take them as well. One image a batch, as for the anchors.
     """
 
+    drops_gradient = (0, 1)
     bottoms = exactly(2)
     tops = exactly(5)
     in_place = False

@@ -178,6 +178,10 @@ class Lstm(Layer):
     begins with; here it is the true one.
     """
 
+    meanings = (
+        "With `batch_size`, or a bottom of two axes: caffe-lstm's, steps and streams in the first "
+        "axis. Otherwise CTPN's, (T, N, ...). `LSTM` is BVLC's own."
+    )
     fork = "junhyukoh/caffe-lstm, tianzhi0549/CTPN"
     without_golden = (
         "Those forks were not run; it is held against loops over their rule in "

@@ -21,8 +21,25 @@ from bigdl_caffe.errors import CaffeError, NetError, ShapeError, UnsupportedLaye
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.unknown import is_known
 from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.layers.arity import Arity, at_least, between, exactly
 from bigdl_caffe.layers.fork_options import Messages, fork_options
-from bigdl_caffe.layers.options import Refused, refuse
+from bigdl_caffe.layers.options import Fields, refuse
+
+__all__ = [
+    "Arity",
+    "BlobSpec",
+    "Layer",
+    "Registry",
+    "Role",
+    "at_least",
+    "between",
+    "count",
+    "exactly",
+    "find",
+    "register",
+    "registry",
+    "type_key",
+]
 
 
 class Role(Enum):
@@ -37,39 +54,6 @@ class Role(Enum):
     """Accuracy and the like; falls away as losses do."""
     SINK = "sink"
     """Consumes blobs and makes none: Silence, HDF5Output."""
-
-
-@dataclass(frozen=True)
-class Arity:
-    """How many blobs a layer takes or makes. ``most=None`` is any number from ``least`` up."""
-
-    least: int
-    most: int | None
-
-    def __contains__(self, n: int) -> bool:
-        return self.least <= n and (self.most is None or n <= self.most)
-
-    def __str__(self) -> str:
-        if self.most is None:
-            return f"at least {self.least}"
-        if self.least == self.most:
-            return f"exactly {self.least}"
-        return f"{self.least} to {self.most}"
-
-
-def exactly(n: int) -> Arity:
-    """Return the arity of exactly ``n`` blobs."""
-    return Arity(n, n)
-
-
-def at_least(n: int) -> Arity:
-    """Return the arity of ``n`` blobs or more."""
-    return Arity(n, None)
-
-
-def between(least: int, most: int) -> Arity:
-    """Return the arity of ``least`` to ``most`` blobs."""
-    return Arity(least, most)
 
 
 @dataclass(frozen=True)
@@ -133,9 +117,17 @@ class Layer:
     fork_options: ClassVar[Messages] = {}
     """Options of forks beyond the schema: message → field → default. ``__init__`` reads them
     into ``fork_values``; any other unknown field of such a message is refused."""
-    refused: ClassVar[Refused] = {}
+    refused: ClassVar[Fields] = {}
     """Options of forks that the schema has and that are not computed: message → fields that
     have to stand at their defaults."""
+    without_effect: ClassVar[Fields] = {}
+    """Options that set no number of the tops, and are left out: what a layer draws or writes,
+    and what the forks themselves do not read. Message → fields."""
+    drops_gradient: ClassVar[Collection[int]] = ()
+    """Bottoms at which a gradient ends without an error, as in Caffe or in the fork: sizes,
+    masks, and where the fork's backward pass does nothing."""
+    meanings: ClassVar[str] = ""
+    """Where forks mean different layers by this type's name: which, and what tells them apart."""
     without_golden: ClassVar[str] = ""
     """Why tests/golden has no case of this type, and what it is held against instead."""
 

@@ -10,7 +10,7 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
-from bigdl_caffe.layers.options import Refused, same_shapes
+from bigdl_caffe.layers.options import Fields, same_shapes
 from bigdl_caffe.layers.pooling import MAX, Pooling
 from bigdl_caffe.layers.registry import Layer, between, count, exactly, register
 from bigdl_caffe.nn import resampling as modules
@@ -41,6 +41,11 @@ class Interp(Layer):
     ``zoom_factor``; with a second bottom (``use_blob_size``) it is that one's.
     """
 
+    meanings = (
+        "With `use_blob_size`, or a second bottom, the size is that bottom's; otherwise DeepLab's "
+        "and PSPNet's fields give it."
+    )
+    drops_gradient = (1,)
     bottoms = between(1, 2)
     in_place = False
     fork = "hszhao/PSPNet, after DeepLab's"
@@ -99,6 +104,7 @@ class Interp(Layer):
 class Enlarging(Layer):
     """What Upsample and Unpooling share: a top that is larger than the bottom."""
 
+    drops_gradient = (1,)
     in_place = False
     without_golden = LOOPS
 
@@ -139,6 +145,10 @@ class Upsample(Enlarging):
     or ``scale`` (2) times the bottom, one less with ``pad_out_h`` and ``pad_out_w``.
     """
 
+    meanings = (
+        "One bottom: MobileNet-YOLO's, each element a square of `scale`. Two bottoms: caffe- "
+        "segnet's and ENet's, each element where the mask of a MAX pooling says."
+    )
     bottoms = between(1, 2)
     fork = "eric612/MobileNet-YOLO and alexgkendall/caffe-segnet"
     fork_options: ClassVar[Messages] = {"upsample_param": UPSAMPLE}
@@ -200,11 +210,15 @@ class Unpooling(Enlarging):
     are not added up: the last one stays.
     """
 
+    meanings = (
+        "With `unpooling_param`: DeconvNet's, of a given size. Otherwise pull request 3376's, by "
+        "the windows of `pooling_param`."
+    )
     bottoms = exactly(2)
     fork = "BVLC/caffe#3376 and HyeonwooNoh/caffe"
     options = ("pooling_param",)
     fork_options: ClassVar[Messages] = {"unpooling_param": UNPOOLING}
-    refused: ClassVar[Refused] = Pooling.refused
+    refused: ClassVar[Fields] = Pooling.refused
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)

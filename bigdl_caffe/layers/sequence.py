@@ -23,6 +23,10 @@ class ContinuationIndicator(Layer):
     the bottom has on ``axis`` (jolibrain/caffe).
     """
 
+    meanings = (
+        "No bottom: warpctc-caffe's, with `batch_size`. One bottom: jolibrain's, with `axis`."
+    )
+    drops_gradient = (0,)
     fork = "xmfbit/warpctc-caffe, jolibrain/caffe"
     without_golden = (
         "Those forks were not run; their rule is one line, which tests/layers/test_sequence.py "
@@ -64,6 +68,7 @@ class Transpose(Layer):
     The other layers of this name, of which each fork has its own, are refused.
     """
 
+    meanings = "CTPN's, by `dim`. Other forks' have other fields and are refused by them."
     fork = "tianzhi0549/CTPN"
     without_golden = (
         "That fork was not run; tests/layers/test_sequence.py holds it to numpy.transpose."

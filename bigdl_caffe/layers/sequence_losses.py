@@ -12,6 +12,7 @@ from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_losses import NOT_RUN
 from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.losses import Loss, Metric
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import count, exactly, register
 from bigdl_caffe.nn import sequence_losses as modules
 
@@ -24,6 +25,10 @@ class CtcLoss(Loss):
     fork, the loss is a mean over the sequences and its gradient that of their sum.
     """
 
+    meanings = (
+        "warp-ctc's, with two bottoms; `CTCLoss` is another layer, pull request 4681's, with "
+        "three. Both read a `ctc_loss_param`, each its own fields."
+    )
     fork = "xmfbit/warpctc-caffe; BVLC/caffe, pull request 6354"
     fork_options: ClassVar[Messages] = {
         "ctc_loss_param": {"alphabet_size": 0, "time_step": 0, "blank_label": 0}
@@ -65,6 +70,7 @@ class CTCLoss(Loss):
     their sum, and does not heed loss_weight.
     """
 
+    without_effect: ClassVar[Fields] = {"ctc_loss_param": ("loss_calculation_t",)}
     bottoms = exactly(3)
     label_bottoms = frozenset({1, 2})
     fork = "BVLC/caffe, pull request 4681"

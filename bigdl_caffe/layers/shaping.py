@@ -10,7 +10,7 @@ from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.options import Refused, one_of
+from bigdl_caffe.layers.options import Fields, one_of
 from bigdl_caffe.layers.registry import Layer, Role, at_least, count, exactly, register
 from bigdl_caffe.nn import shaping as modules
 
@@ -20,7 +20,7 @@ class Reshape(Layer):
     """Same elements, other axes (reshape_layer.cpp)."""
 
     in_place = False
-    refused: ClassVar[Refused] = {"reshape_param": ("pixelshuffler",)}
+    refused: ClassVar[Fields] = {"reshape_param": ("pixelshuffler",)}
 
     @classmethod
     def shares_data(cls, spec: LayerDef) -> bool:

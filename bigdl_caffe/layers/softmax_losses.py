@@ -21,7 +21,7 @@ from bigdl_caffe.layers.losses import (
     one_label_each,
     same_rows,
 )
-from bigdl_caffe.layers.options import Refused
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import between, count, register
 from bigdl_caffe.nn import softmax_losses as modules
 
@@ -30,7 +30,7 @@ class SoftmaxLoss(Loss):
     """What losses of a softmax share: labels along an axis, and a second top with the softmax."""
 
     tops = between(1, 2)
-    refused: ClassVar[Refused] = {"loss_param": BVLC_REFUSES}
+    refused: ClassVar[Fields] = {"loss_param": BVLC_REFUSES}
     start: int
     """The axis of the classes, as the prototxt gives it."""
 
@@ -67,6 +67,10 @@ class SoftmaxWithLoss(SoftmaxLoss):
     ``class_weighting``, or where none is given for one over how many such labels there are.
     """
 
+    meanings = (
+        "With `weight_by_label_freqs`: SegNet's and ENet's, with a weight a class. Otherwise "
+        "BVLC's."
+    )
     options = ("softmax_param", "loss_param")
     fork_options: ClassVar[Messages] = {
         "loss_param": {"weight_by_label_freqs": False, "class_weighting": []}

@@ -1,4 +1,4 @@
-"""What SSD adds to a network: priors, normalisation, and the layer that makes detections."""
+"""What SSD adds to a network: priors, and the layer that makes detections of them."""
 
 from __future__ import annotations
 
@@ -13,71 +13,12 @@ from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
-from bigdl_caffe.layers.options import constant
-from bigdl_caffe.layers.registry import BlobSpec, Layer, between, count, exactly, register
+from bigdl_caffe.layers.options import Fields
+from bigdl_caffe.layers.registry import Layer, between, count, exactly, register
 from bigdl_caffe.nn import detections
 from bigdl_caffe.nn import ssd as modules
 
 FORK = "weiliu89/caffe (ssd branch)"
-
-
-@register("Normalize")
-class Normalize(Layer):
-    """Division by the L2 norm of each place, or of each image, and a learned scale.
-
-    From normalize_layer.cpp of SSD. Blob: the scale, one number with ``channel_shared``, else
-    one a channel. A ``normalize_param`` makes it the type of the same name of
-    happynear/caffe-windows: division by the L2 or L1 norm of each place, without a scale; a
-    second top holds the norms, and has a gradient with ``bp_norm``.
-    """
-
-    fork = f"{FORK}; happynear/caffe-windows (normalize_param)"
-    tops = between(1, 2)
-    options = ("norm_param",)
-    fork_options: ClassVar[Messages] = {
-        "norm_param": {},
-        "normalize_param": {"normalize_type": "L2", "bp_norm": False, "fix_gradient": False},
-    }
-
-    def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
-        super().__init__(spec, phase)
-        self.param, self.scaled = spec.param.norm_param, "normalize_param" not in spec.unknown
-        self.unit = self.fork_values["normalize_param"]
-        if self.unit["fix_gradient"] or self.unit["normalize_type"] not in modules.NORMS:
-            raise UnsupportedLayerError(
-                f"normalize_param {self.unit}: normalize_type has to be L1 or L2, and fix_gradient "
-                f"false"
-            )
-        if self.scaled and len(spec.tops) > 1:
-            raise ShapeError("a second top needs normalize_param: remove it")
-
-    def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        """Return the bottom's shape, and that of one channel for the norms."""
-        x = bottoms[0]
-        if not 2 <= len(x) <= 4:
-            raise ShapeError(f"the bottom is {x}; Normalize takes 2 to 4 axes: reshape it")
-        if self.scaled:
-            return [x]
-        full = (*x, 1, 1)[:4]  # as Caffe's num, channels, height and width
-        return [full, (full[0], 1, *full[2:])][: len(self.spec.tops)]
-
-    def blob_specs(self, bottoms: Sequence[Shape]) -> list[BlobSpec]:
-        """Return the scale, filled with 1 by default."""
-        p = self.param
-        filler = p.scale_filler if p.HasField("scale_filler") else constant(1)
-        shape = () if p.channel_shared else (bottoms[0][1],)
-        return [BlobSpec("weight", shape, filler)] * self.scaled
-
-    def module(self, bottoms: Sequence[Shape]) -> nn.Module:
-        """Return the torch module."""
-        if self.scaled:
-            return modules.Normalize(self.param.across_spatial, self.param.eps)
-        kind, gradient = self.unit["normalize_type"], self.unit["bp_norm"]
-        return modules.Unit(kind, gradient, norms=len(self.spec.tops) > 1)
-
-    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        """Return one multiplication an element for the squares, and one for the scale."""
-        return 2 * count(bottoms[0])
 
 
 @register("PriorBox")
@@ -88,6 +29,7 @@ class PriorBox(Layer):
     image, of which only the size counts; ``img_size`` or ``img_h`` and ``img_w`` stand in for it.
     """
 
+    drops_gradient = (0, 1)
     fork = FORK
     bottoms = exactly(2)
     in_place = False
@@ -193,6 +135,15 @@ class DetectionOutput(Layer):
     fourth and fifth say of each prior whether there is an object, and how the prior moves first.
     """
 
+    meanings = "Three bottoms: SSD's; a fourth is the picture it draws on. Five: RefineDet's."
+    without_effect: ClassVar[Fields] = {
+        "detection_output_param": (
+            "save_output_param",
+            "visualize",
+            "visualize_threshold",
+            "save_file",
+        )
+    }
     fork = f"{FORK}; sfzhang15/RefineDet (five bottoms)"
     bottoms = between(3, 5)
     in_place = False

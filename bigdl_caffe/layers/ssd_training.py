@@ -12,7 +12,7 @@ from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.losses import BVLC_REFUSES, Loss, Metric, bvlc_mode
-from bigdl_caffe.layers.options import Refused
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import between, count, register
 from bigdl_caffe.layers.ssd import FORK, check_predictions, check_refinement
 from bigdl_caffe.nn import evaluation, multibox
@@ -31,11 +31,12 @@ class MultiBoxLoss(Loss):
     and how the prior moves first.
     """
 
+    meanings = "Four bottoms: SSD's. Five or six: RefineDet's."
     fork = f"{FORK}; sfzhang15/RefineDet (six bottoms)"
     bottoms = between(4, 6)
     label_bottoms = frozenset({3})
     fork_options: ClassVar[Messages] = {"multibox_loss_param": {"objectness_score": 0.01}}
-    refused: ClassVar[Refused] = {
+    refused: ClassVar[Fields] = {
         "multibox_loss_param": ("ignore_difficult_gt",),
         "loss_param": BVLC_REFUSES,
     }
@@ -146,6 +147,7 @@ class DetectionEvaluate(Metric):
     ``resize_param``, which Caffe reads for boxes in pixels only, has no effect.
     """
 
+    without_effect: ClassVar[Fields] = {"detection_evaluate_param": ("resize_param",)}
     fork = FORK
     dynamic = True
     without_golden = (

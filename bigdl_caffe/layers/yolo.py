@@ -63,6 +63,7 @@ class Reorg(Layer):
     a buffer that nothing fills.
     """
 
+    drops_gradient = (0,)
     fork = f"{MOBILENET_YOLO}, intel/caffe"
     in_place = False
     without_golden = WITHOUT_GOLDEN
@@ -98,6 +99,11 @@ class Region(Layer):
     forks have other fields (boxes_of_each_grid, biases), and are refused by those.
     """
 
+    meanings = (
+        "OpenVINO's, by `classes`, `coords` and `num`. Other forks' have other fields and are "
+        "refused by them."
+    )
+    drops_gradient = (0,)
     fork = "openvinotoolkit/training_toolbox_caffe"
     fork_options: ClassVar[Messages] = {"region_param": {"classes": 20, "coords": 4, "num": 1}}
     in_place = False

@@ -12,6 +12,7 @@ from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.losses import Metric
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import Layer, at_least, between, register
 from bigdl_caffe.layers.yolo import (
     MOBILENET_YOLO,
@@ -44,6 +45,20 @@ class YoloDetectionOutput(YoloOutput):
     ``side`` is the bottom's own.
     """
 
+    meanings = (
+        "With `ssd_format`, `visualize`, `visualize_threshold` or `save_file`, or a second bottom "
+        "that has another number of channels (the picture): pull request 5906's. Otherwise "
+        "MobileNet-YOLO's."
+    )
+    without_effect: ClassVar[Fields] = {
+        "yolo_detection_output_param": (
+            "side",
+            "label_map_file",
+            "visualize",
+            "visualize_threshold",
+            "save_file",
+        )
+    }
     fork = f"{MOBILENET_YOLO}, BVLC/caffe (pull request 5906)"
     bottoms = between(1, 2)
     fork_options: ClassVar[Messages] = {
@@ -101,6 +116,7 @@ class Yolov3DetectionOutput(YoloOutput):
     ``mask`` holds the anchors of each bottom, one group after the other.
     """
 
+    drops_gradient = range(9)  # whatever the number of maps
     fork = MOBILENET_YOLO
     bottoms = at_least(1)
 
@@ -154,6 +170,7 @@ class EvalDetection(Metric):
     ``sqrt`` and ``constriant`` are not read by the fork either, nor bottoms after the second.
     """
 
+    without_effect: ClassVar[Fields] = {"eval_detection_param": ("sqrt", "constriant")}
     fork = "intel/caffe"
     bottoms = between(2, 3)
     label_bottoms = frozenset({1, 2})

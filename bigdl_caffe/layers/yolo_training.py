@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 from torch import nn
 
@@ -10,6 +11,7 @@ from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.losses import Loss
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import count, exactly, register
 from bigdl_caffe.layers.yolo import MOBILENET_YOLO, biases_of, check_map, check_square
 from bigdl_caffe.nn.region import FocalRegionLoss, RegionLoss, RegionOptions
@@ -48,6 +50,10 @@ class Region(YoloLoss):
     ``softmax``, ``jitter``, ``absolute`` and ``random`` are read by neither fork.
     """
 
+    meanings = "Labels of 8 numbers a box: Intel's. Others, of 5 numbers a box: MobileNet-YOLO's."
+    without_effect: ClassVar[Fields] = {
+        "region_loss_param": ("side", "softmax", "jitter", "absolute", "random")
+    }
     fork = f"{MOBILENET_YOLO}, intel/caffe"
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
@@ -98,6 +104,7 @@ class Yolov3(YoloLoss):
     ``side`` is the bottom's own, and ``noobject_scale`` is not read by the fork.
     """
 
+    without_effect: ClassVar[Fields] = {"yolov3_param": ("side", "noobject_scale")}
     fork = MOBILENET_YOLO
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
@@ -151,6 +158,9 @@ class YoloSeg(YoloLoss):
     the fork, but never used.
     """
 
+    without_effect: ClassVar[Fields] = {
+        "yolo_seg_param": ("num_class", "class_scale", "use_logic_gradient", "use_hardsigmoid")
+    }
     fork = MOBILENET_YOLO
     bottoms = exactly(3)
     label_bottoms = frozenset({1, 2})
