@@ -11,6 +11,7 @@ from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import Layer, register
 from bigdl_caffe.nn.pyramid import SpatialPyramid
 
@@ -25,6 +26,11 @@ class SpatialPyramidPooling(Layer):
     says, and ``scale`` is not read.
     """
 
+    meanings = (
+        "Pull request 560's, by a list of `spatial_bin`; BVLC's `SPP` came later and cuts other "
+        "bins."
+    )
+    without_effect: ClassVar[Fields] = {"spatial_pyramid_pooling_param": ("scale",)}
     in_place = False
     fork = "BVLC/caffe#560"
     without_golden = (
