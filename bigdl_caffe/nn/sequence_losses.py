@@ -50,7 +50,7 @@ class CTCLoss(nn.Module):
 
     The gradient from above is not read, nor is loss_weight (ctc_loss_layer.cpp of a pull
     request). A sequence without any path through it costs infinity, and its scores get the
-    softmax as gradient.
+    softmax as gradient; one without labels, which may have one step only, costs nothing.
 
     Parameters
     ----------
@@ -76,31 +76,35 @@ class CTCLoss(nn.Module):
         """
         scores = x.flatten(2).double()
         times = _first(_rounded(indicator)[1:] == 0) + 1
-        path, ends = self._path(target.detach().flatten(1).T, times, scores.shape[2])
+        lengths = _first(target.detach().flatten(1) < 0)
+        path, ends = self._path(target.detach().flatten(1).T, lengths, times, scores.shape[2])
         log = self._log_probability(scores.log_softmax(2), path, ends, times)
         steps = torch.arange(len(x), device=x.device)[:, None]
         counted = (steps >= self.delay) & (steps < times)
         pathless = log < NEVER / 2
         cost = torch.where(pathless, torch.inf, -log)
         slope = torch.where(pathless, (scores.logsumexp(2) * counted).sum(0), -log)
+        cost, slope = (torch.where(lengths > 0, total, 0) for total in (cost, slope))
         return surrogate(cost.mean().to(x), slope.sum().to(x), weighted=False)
 
-    def _path(self, target: Tensor, times: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    def _path(
+        self, target: Tensor, lengths: Tensor, times: Tensor, classes: int
+    ) -> tuple[Tensor, Tensor]:
         """Return labels between blanks (N, states), and the last state (N,) of each row.
 
-        The last class and above stand for no label.
+        The blank, and numbers that no class has, stand for no label.
         """
-        given = torch.arange(target.shape[1], device=target.device) < _first(target.T < 0)[:, None]
+        blank = self.blank if self.blank >= 0 else classes - 1
+        given = torch.arange(target.shape[1], device=target.device) < lengths[:, None]
         labels = _rounded(target)
         first = given & ~F.pad(target[:, 1:] == target[:, :-1], (1, 0)) if self.collapse else given
-        nulls = first & (labels >= classes - 1)
+        nulls = first & ((labels >= classes) | (labels == blank))
         kept = first & ~nulls
-        _check_targets(given.sum(1), times - self.delay, kept & (nulls.cumsum(1) > 0))
-        lengths = kept.sum(1)
-        packed = pack(labels, kept, 0)[:, : max(1, int(lengths.max()))]
-        blank = self.blank if self.blank >= 0 else classes - 1
+        _check_targets(lengths, times, self.delay, kept & (nulls.cumsum(1) > 0))
+        number = kept.sum(1)
+        packed = pack(labels, kept, 0)[:, : max(1, int(number.max()))]
         path = torch.stack((torch.full_like(packed, blank), packed), 2).flatten(1)
-        return F.pad(path, (0, 1), value=blank), 2 * lengths
+        return F.pad(path, (0, 1), value=blank), 2 * number
 
     def _log_probability(self, logs: Tensor, path: Tensor, ends: Tensor, times: Tensor) -> Tensor:
         """Return (N,) by the forward algorithm, Graves' equations 7.5 to 7.9."""
@@ -129,16 +133,17 @@ def _first(found: Tensor) -> Tensor:
     return found.logical_not().cumprod(0).sum(0)
 
 
-def _check_targets(lengths: Tensor, times: Tensor, misplaced: Tensor) -> None:
+def _check_targets(lengths: Tensor, times: Tensor, delay: int, misplaced: Tensor) -> None:
     if torch.compiler.is_compiling():
         return
-    if bool((lengths == 0).any() | (lengths > times).any()):
+    room = times - delay
+    if bool(torch.where(lengths > 0, lengths > room, times > 1).any()):
         raise CaffeError(
-            f"the targets have {lengths.tolist()} labels for {times.tolist()} time steps: feed "
-            f"each sequence one label at least, and no more than it has steps"
+            f"the targets have {lengths.tolist()} labels for {room.tolist()} time steps: feed each "
+            f"sequence of more than one step a label at least, and no more than it has steps"
         )
     if bool(misplaced.any()):
-        raise CaffeError("a label follows one of the last class, which stands for none: remove it")
+        raise CaffeError("a label follows the blank, which ends a sequence: remove it")
 
 
 class LabelsequenceAccuracy(nn.Module):

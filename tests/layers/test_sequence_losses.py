@@ -112,7 +112,8 @@ def targets(*rows: list[int], steps: int = 7) -> Array:
 @pytest.mark.parametrize("blank", [-1, 1])
 def test_ctc_loss_of_the_pull_request(merge: bool, collapse: bool, delay: int, blank: int) -> None:
     x = RNG.normal(size=(7, 4, 5))
-    target = targets([0, 2, 2], [3], [2, 2, 0, 4], [0, 0, 0, 0])  # 4, the last, is no label
+    null = blank if blank >= 0 else 4  # which ends a target, as a number beyond the classes does
+    target = targets([0, 2, 2], [3], [2, 2, 0, null], [0, 0, 0, 0, 5])
     indicator = np.ones((7, 4))
     indicator[0] = 0
     indicator[6, 1] = 0  # the second sequence has 6 steps
@@ -120,7 +121,7 @@ def test_ctc_loss_of_the_pull_request(merge: bool, collapse: bool, delay: int, b
     for n, rows in enumerate(([0, 2, 2], [3], [2, 2, 0], [0, 0, 0, 0])):
         real = [c for i, c in enumerate(rows) if not (collapse and i and c == rows[i - 1])]
         part = slice(delay, lengths[n])
-        one, diff[part, n] = ctc(x[part, n], real, blank if blank >= 0 else 4, merge)
+        one, diff[part, n] = ctc(x[part, n], real, null, merge)
         cost += one
     options = (
         f"ctc_loss_param {{ output_delay: {delay} blank_index: {blank} ctc_merge_repeated: "
@@ -129,6 +130,24 @@ def test_ctc_loss_of_the_pull_request(merge: bool, collapse: bool, delay: int, b
     got = ran("CTCLoss", options, [x, indicator, target], top_diff=3)
     close(got.tops[0], cost / 4)
     close(got.diffs[0], diff)  # whatever arrives from above
+
+
+def test_the_last_class_is_a_label_where_another_one_is_the_blank() -> None:
+    x, indicator = RNG.normal(size=(7, 1, 5)), np.ones((7, 1))
+    got = ran("CTCLoss", "ctc_loss_param { blank_index: 0 }", [x, indicator, targets([4, 1])])
+    cost, diff = ctc(x[:, 0], [4, 1], 0)
+    close(got.tops[0], cost)
+    close(got.diffs[0][:, 0], diff)
+
+
+def test_one_step_without_labels_costs_nothing() -> None:
+    x, indicator = RNG.normal(size=(7, 2, 5)), np.ones((7, 2))
+    indicator[1, 0] = 0
+    got = ran("CTCLoss", "", [x, indicator, targets([], [1, 2])])
+    cost, diff = ctc(x[:, 1], [1, 2], 4)
+    close(got.tops[0], cost / 2)
+    close(got.diffs[0][:, 0], np.zeros((7, 5)))
+    close(got.diffs[0][:, 1], diff)
 
 
 def test_a_target_without_any_path_costs_infinity() -> None:
@@ -145,7 +164,7 @@ def test_a_target_without_any_path_costs_infinity() -> None:
 
 @pytest.mark.parametrize(
     ("row", "words"),
-    [([], "one label at least"), ([0] * 7, "no more"), ([0, 4, 1], "of the last class")],
+    [([], "a label at least"), ([0] * 7, "no more"), ([0, 4, 1], "follows the blank")],
 )
 def test_ctc_loss_of_the_pull_request_refuses_targets(row: list[int], words: str) -> None:
     indicator = np.ones((7, 1))
