@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import log
 from typing import ClassVar
 
+import numpy as np
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
@@ -146,14 +147,18 @@ class TopK(Layer):
 
     fork = "BVLC/caffe#1137"
     without_golden = LOOPS
-    fork_options: ClassVar[Messages] = {"topk_param": {"k": 0, "a": 1.0}}
+    fork_options: ClassVar[Messages] = {"topk_param": {"k": 0, "a": 0.0}}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         param = self.fork_values["topk_param"]
-        self.k = param["k"] if phase == "TRAIN" else int(param["k"] * param["a"])
+        # As in the fork, what is left of a * k is cut off in single precision.
+        scaled = int(np.float32(param["k"]) * np.float32(param["a"]))
+        self.k = param["k"] if phase == "TRAIN" else scaled
         if self.k < 1:
-            raise ShapeError(f"k is {param['k']} and a {param['a']}: give k, 1 or more to keep")
+            raise ShapeError(
+                f"k is {param['k']} and a {param['a']:g}: give both, so that 1 or more are kept"
+            )
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return the bottom's shape, whose rows have ``k`` elements or more."""

@@ -103,6 +103,10 @@ def test_topk_keeps_the_largest_of_each_row(phase: str, k: int) -> None:
     assert torch.autograd.gradcheck(module, x)
 
 
+def test_topk_counts_in_single_precision() -> None:
+    assert layer("TOPK", "topk_param { k: 100 a: 1.15 }").module([(1, 200)]).k == 115
+
+
 def test_they_run_in_a_net(tmp_path: Path) -> None:
     text = f"""
     layer {{ name: "in" type: "Input" top: "x" input_param {{ shape {{ dim: [4, 3, 5, 6] }} }} }}
@@ -111,7 +115,7 @@ def test_they_run_in_a_net(tmp_path: Path) -> None:
     layer {{ name: "c" type: "Insanity" bottom: "x" top: "x" insanity_param {{ lb: 3 ub: 5 }} }}
     layer {{ name: "d" type: "Python" bottom: "x" top: "y"
              {param_str("TEST", "0.1")} }}
-    layer {{ name: "e" type: "TopK" bottom: "y" top: "z" topk_param {{ k: 3 }} }}
+    layer {{ name: "e" type: "TopK" bottom: "y" top: "z" topk_param {{ k: 3 a: 1 }} }}
     """
     for phase in ("TRAIN", "TEST"):
         top = net(tmp_path, text, phase=phase).run({"x": random(*SHAPE).numpy()})["z"]
@@ -128,6 +132,7 @@ def test_they_run_in_a_net(tmp_path: Path) -> None:
         ("Insanity", "insanity_param { lb: -3 }"),
         ("Insanity", "insanity_param: 3"),
         ("TopK", ""),
+        ("TopK", "topk_param { k: 1 }"),  # the fork keeps none in TEST without a
         ("TopK", "topk_param { k: 1 a: 0.5 }"),
         ("TopK", "topk_param { k: 1 across_channels: true }"),
         (SPATIAL, ""),
@@ -144,7 +149,7 @@ def test_wrong_options_are_refused(kind: str, options: str) -> None:
     ("kind", "options", "shape"),
     [
         ("Insanity", "", (3,)),
-        ("TopK", "topk_param { k: 7 }", (2, 6)),
+        ("TopK", "topk_param { k: 7 a: 1 }", (2, 6)),
         (SPATIAL, param_str("TEST", "0.1"), (2, 6)),
     ],
 )
