@@ -69,7 +69,9 @@ class SeLuDropout(Layer):
 class SpatialDropout(Layer):
     """Whole channels zeroed at random, and all scaled by ``1 / (1 - p)`` (spatial_dropout.py).
 
-    The phase is ``param_str``'s own, not the net's. "TEST" zeroes nothing, but scales too.
+    The phase is ``param_str``'s own, not the net's. "TEST" zeroes nothing, but scales too. The
+    fork's gradient in "TRAIN" is that of the last image's channels for all images; here each
+    image has its own.
     """
 
     in_place = False

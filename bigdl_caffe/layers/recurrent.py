@@ -168,14 +168,15 @@ class LSTMUnit(Layer):
 
 @register("Lstm")
 class Lstm(Layer):
-    """Long short-term memory of ``lstm_param`` (lstm_layer.cpp of caffe-lstm and CTPN).
+    """Long short-term memory of ``lstm_param`` (lstm_layer.cu of caffe-lstm and CTPN).
 
     A bottom of two axes, or any with ``batch_size``, has steps and streams in its first axis
     (caffe-lstm); any other is (T, N, ...) (CTPN). An optional second bottom, clip, is 0 where a
     sequence begins; without it each forward pass begins from zeros. Blobs: W_i, W_h, bias.
-    ``clipping_threshold`` bounds the gradient of the gates. The forks take a gradient to W_h
-    also over steps that clip cuts, and only the first stream's over the state that a pass
-    begins with; here it is the true one.
+    ``clipping_threshold`` bounds the gradient of the gates. On a CPU the forks add what the first
+    stream remembers to the gates of every stream; here each has its own, as on a GPU. They take
+    a gradient to W_h also over steps that clip cuts, and only the first stream's over the state
+    that a pass begins with; here it is the true one.
     """
 
     meanings = (

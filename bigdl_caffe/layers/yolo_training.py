@@ -168,15 +168,8 @@ class YoloSeg(YoloLoss):
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar."""
         x, labels, counts = bottoms
-        if (
-            len(x) != 4
-            or count(x) != count(labels)
-            or (counts[:1], count(counts))
-            != (
-                x[:1],
-                count(x[:2]),
-            )
-        ):
+        labelled = len(x) == 4 and count(labels) == count(x)
+        if not labelled or counts[:1] != x[:1] or count(counts) != count(x[:2]):
             raise ShapeError(
                 f"the bottoms are {x}, {labels} and {counts}; they have to be scores (n, classes, "
                 f"h, w), as many labels, and counts (n, classes)"
