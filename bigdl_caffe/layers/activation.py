@@ -41,7 +41,7 @@ class ReLU6(Layer):
     )
     fork = "eric612/MobileNet-YOLO, NVIDIA/caffe"
     options = ("relu6_param", "relu_param")
-    refused: ClassVar[Fields] = {"relu_param": ("fuse",)}
+    refused: ClassVar[Fields] = {"relu6_param": ("fuse",), "relu_param": ("fuse",)}
     without_golden = (
         "that fork was not run; held against its formula in tests/layers/test_options.py"
     )

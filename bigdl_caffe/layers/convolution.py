@@ -61,6 +61,7 @@ class Convolution(Layer):
     bottoms = at_least(1)
     tops = at_least(1)
     transposed: ClassVar[bool] = False
+    options = ("convolution_param",)
     refused: ClassVar[Fields] = {
         "convolution_param": ("relu", "negative_slope", "coeff", "fusion_type")
     }
@@ -192,6 +193,13 @@ class Im2col(Layer):
     """
 
     in_place = False
+    options = ("convolution_param",)
+    without_effect: ClassVar[Fields] = {
+        "convolution_param": (
+            *("num_output", "bias_term", "group", "weight_filler", "bias_filler"),
+            *("relu", "negative_slope", "coeff", "fusion_type"),
+        )
+    }
 
     def geometry(self, rank: int) -> Geometry:
         """Return kernel, stride, pad and dilation for bottoms of ``rank`` axes."""

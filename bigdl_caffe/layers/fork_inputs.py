@@ -45,6 +45,22 @@ TYPES: dict[tuple[str, ...], tuple[str, str]] = {
         "BVLC/caffe, pull request 2539",
         "Pages of documents and what is known of each (doc_data_layer.cpp).",
     ),
+    ("LaneData",): (
+        "eric612/MobileNet-YOLO",
+        "Pictures of streets with boxes and maps of lanes (lane_data_layer.cpp).",
+    ),
+    ("MultiLabelData",): (
+        "forks of BVLC/caffe",
+        "Records with several labels each (multi_label_data_layer.cpp).",
+    ),
+    ("MultiLabelImageData",): (
+        "forks of BVLC/caffe",
+        "Pictures with several labels each (multi_label_image_data_layer.cpp).",
+    ),
+    ("RandVec",): (
+        "godisboy/caffe_InfoGAN",
+        "Vectors of random numbers, as generators take them (rand_vec_layer.cpp).",
+    ),
     ("SparseData",): (
         "BVLC/caffe, pull request 2364",
         "Rows of sparse matrices (sparse_data_layer.cpp).",

@@ -71,8 +71,8 @@ class BN(Layer):
 
     meanings = (
         "`slope_filler`, `bias_filler`, `momentum`, `eps` or `frozen`: PSPNet's, with stored "
-        "statistics. `var_eps`, `decay` or `moving_average`: caffe-windows'. Neither: caffe- "
-        "segnet's, by the batch. Where no field of `bn_param` tells, more than two `param` "
+        "statistics. `var_eps`, `decay` or `moving_average`: caffe-windows'. Neither: "
+        "caffe-segnet's, by the batch. Where no field of `bn_param` tells, more than two `param` "
         "entries make it PSPNet's, or with `scale_filler` caffe-windows'."
     )
     tops = between(1, 3)

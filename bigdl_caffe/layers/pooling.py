@@ -38,7 +38,7 @@ class Pooling(Layer):
     """
 
     meanings = (
-        "BVLC's `round_mode` and the forks' `ceil_mode` (Intel's, Microsoft's) both say whether "
+        "BVLC's `round_mode` and the forks' `ceil_mode` (Intel's and others) both say whether "
         "the last window may reach over the edge; `round_mode` wins. `pool: MIN` is pull request "
         "5779's."
     )

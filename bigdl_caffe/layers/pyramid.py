@@ -8,7 +8,6 @@ from typing import ClassVar
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError, UnsupportedLayerError
-from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fork_options import Messages
 from bigdl_caffe.layers.options import Fields
@@ -40,6 +39,7 @@ class SpatialPyramidPooling(Layer):
     fork_options: ClassVar[Messages] = {
         "spatial_pyramid_pooling_param": {"spatial_bin": [], "pool": "MAX", "scale": 1.0}
     }
+    refused: ClassVar[Fields] = {"pooling_param": ("pool",)}
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
@@ -49,7 +49,7 @@ class SpatialPyramidPooling(Layer):
             raise ShapeError(f"spatial_bin is {self.bins}: give a number of bins for each grid")
         if len(self.bins) == 1:
             self.bins = [1]  # the fork's branch for one grid does not read its number
-        if given["pool"] != "MAX" or spec.param.pooling_param.pool != pb.PoolingParameter.MAX:
+        if given["pool"] != "MAX":
             raise UnsupportedLayerError(
                 "only pool: MAX is computed here: remove pool, or pass a converter for the type"
             )

@@ -146,8 +146,8 @@ class Upsample(Enlarging):
     """
 
     meanings = (
-        "One bottom: MobileNet-YOLO's, each element a square of `scale`. Two bottoms: caffe- "
-        "segnet's and ENet's, each element where the mask of a MAX pooling says."
+        "One bottom: MobileNet-YOLO's, each element a square of `scale`. Two bottoms: "
+        "caffe-segnet's and ENet's, each element where the mask of a MAX pooling says."
     )
     bottoms = between(1, 2)
     fork = "eric612/MobileNet-YOLO and alexgkendall/caffe-segnet"

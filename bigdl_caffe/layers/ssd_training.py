@@ -36,6 +36,7 @@ class MultiBoxLoss(Loss):
     bottoms = between(4, 6)
     label_bottoms = frozenset({3})
     fork_options: ClassVar[Messages] = {"multibox_loss_param": {"objectness_score": 0.01}}
+    options = ("multibox_loss_param", "loss_param")
     refused: ClassVar[Fields] = {
         "multibox_loss_param": ("ignore_difficult_gt",),
         "loss_param": BVLC_REFUSES,

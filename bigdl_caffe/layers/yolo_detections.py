@@ -192,6 +192,8 @@ class EvalDetection(Metric):
         check_map(x, p.num_object, 5 + p.num_class)
         if x[2:] != (p.side, p.side):
             raise ShapeError(f"the bottom is {x}, and side is {p.side}: they have to go together")
+        if bottoms[1][-1:] != (8,):
+            raise ShapeError(f"the labels are {bottoms[1]}: give SSD's, (1, 1, boxes, 8)")
         return [(x[0], p.num_class + 4 * p.side * p.side * p.num_object)]
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
