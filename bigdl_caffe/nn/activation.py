@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bigdl_caffe.nn.blobs import Weighted
+from bigdl_caffe.nn.surrogate import surrogate
 
 
 class PReLU(Weighted):
@@ -58,6 +59,7 @@ class Power(nn.Module):
     """``(shift + scale * x) ** power`` (power_layer.cpp).
 
     Where x and shift are 0 the gradient is the function's own; Caffe's, a quotient, is NaN.
+    With a power or scale of 0 the bottom is not read, whatever is in it, and gets zeros.
     """
 
     def __init__(self, power: float, scale: float, shift: float) -> None:
@@ -66,11 +68,19 @@ class Power(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the same shape."""
+        if self.power * self.scale == 0:
+            return self._constant(x)
         if self.scale != 1:
             x = x * self.scale
         if self.shift != 0:
             x = x + self.shift
         return x if self.power == 1 else x**self.power
+
+    def _constant(self, x: Tensor) -> Tensor:
+        # torch's power, unlike Python's, is infinite or no number where C's is.
+        value = torch.tensor(self.shift, dtype=torch.float64).pow(self.power).item()
+        top = torch.full_like(x, value)
+        return surrogate(top, x * 0) if x.requires_grad else top
 
 
 class Exp(nn.Module):

@@ -194,6 +194,22 @@ def test_exp_beyond_the_largest_number_is_infinite_as_in_caffe() -> None:
     assert (layer("Exp", "exp_param { shift: 1000 }").module([IMAGE])(x) == float("inf")).all()
 
 
+@pytest.mark.parametrize(
+    ("power", "scale", "shift", "value"),
+    [(1, 0, 3, 3.0), (0.5, 0, 0, 0.0), (-1, 0, 0, float("inf")), (0, 1, 0, 1.0)],
+)
+def test_power_that_needs_no_bottom_reads_none(
+    power: float, scale: float, shift: float, value: float
+) -> None:
+    x = torch.tensor([0.0, 2.0, float("inf"), float("nan")], requires_grad=True)
+    options = f"power_param {{ power: {power} scale: {scale} shift: {shift} }}"
+    top = layer("Power", options).module([(4,)])(x)
+    top.sum().backward()
+    assert top.tolist() == [value] * 4
+    assert x.grad is not None
+    assert x.grad.tolist() == [0.0] * 4
+
+
 def test_lrn_wider_than_the_channels_takes_all_of_them() -> None:
     x = random(*IMAGE)
     wide = layer("LRN", "lrn_param { local_size: 1000000001 alpha: 1e9 }").module([IMAGE])(x)
