@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from torch import nn
 
@@ -10,6 +11,8 @@ from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.fillers import Filled
+from bigdl_caffe.layers.fork_options import Messages
+from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import Layer, Role, at_least, exactly, register
 
 Size = tuple[int, int]
@@ -174,6 +177,10 @@ class DenseImageData(ImageSegData):
 
     options = ("dense_image_data_param", "transform_param")
     fork = "alexgkendall/caffe-segnet"
+    fork_options: ClassVar[Messages] = {
+        "dense_image_data_param": {"label_divide_factor": 1, "mirror": False}
+    }
+    without_effect: ClassVar[Fields] = {"dense_image_data_param": ("mirror",)}
 
     def batch(self) -> int:
         """Return dense_image_data_param's batch size."""
@@ -190,10 +197,9 @@ class DenseImageData(ImageSegData):
 
     def label(self, data: Shape) -> Shape:
         """Return one channel of the data's size, over ENet's ``label_divide_factor``."""
-        given = self.spec.unknown.get("dense_image_data_param", {})
-        factor = given.get("label_divide_factor", 1)
-        if not isinstance(factor, int) or factor < 1:
-            raise ShapeError(f"label_divide_factor is {factor!r}: give a whole number, 1 or more")
+        factor = self.fork_values["dense_image_data_param"]["label_divide_factor"]
+        if factor < 1:
+            raise ShapeError(f"label_divide_factor is {factor}: give a whole number, 1 or more")
         return (data[0], 1, *(size // factor for size in data[2:]))
 
 

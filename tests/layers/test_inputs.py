@@ -119,9 +119,9 @@ def test_what_it_leaves_open_has_to_be_passed(kind: str, options: str, words: st
 @pytest.mark.parametrize("factor", ["0", "0.5", "-8", "'8'"])
 def test_labels_are_no_larger_than_the_data(factor: str) -> None:
     options = f"new_height: 8 new_width: 8 label_divide_factor: {factor}"
-    data = layer("DenseImageData", f"dense_image_data_param {{ {options} }}", bottoms=0, tops=2)
+    text = f"dense_image_data_param {{ {options} }}"
     with pytest.raises(ShapeError, match="label_divide_factor"):
-        data.top_shapes([])
+        layer("DenseImageData", text, bottoms=0, tops=2).top_shapes([])
 
 
 def test_labels_follow_the_shape_given_for_the_data(tmp_path: Path) -> None:
