@@ -65,8 +65,10 @@ class BN(Layer):
     phase, INFERENCE not at all. Where no field tells, more than two ``param`` entries do:
     they stand for blobs that SegNet's lacks.
 
-    The forks' gradients in TEST take the stored statistics for the batch's; here they are
-    constants.
+    caffe-windows' rule is that of January 2016 on a GPU: before, ``decay`` was the share of the
+    new statistics. Its later one, with PSPNet's fields, stores 1 over the deviation in place of
+    the variance, and is not told apart. The forks' gradients in TEST take the stored statistics
+    for the batch's; here they are constants.
     """
 
     meanings = (
@@ -126,7 +128,7 @@ class BN(Layer):
     def _windows(self) -> Rule:
         p, given = self.param, self.given
         stored = given["moving_average"] and self.phase == "TEST"
-        return Rule(p.scale_filler, p.shift_filler, given["var_eps"], stored, 1 - given["decay"])
+        return Rule(p.scale_filler, p.shift_filler, given["var_eps"], stored, given["decay"])
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return the bottom's shape, then (1, channels, 1, 1) for mean and variance."""
