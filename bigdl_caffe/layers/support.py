@@ -16,13 +16,15 @@ from typing import Any
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef
 from bigdl_caffe.graph.upgrade import V1_TYPES
+from bigdl_caffe.layers.recognised import Recognised
 from bigdl_caffe.layers.registry import Layer, Role, registry
 
 HEAD = """# Layer types
 
 Made from the registry by `python -m bigdl_caffe.layers.support tests/golden`; a test keeps
-it true. Any other type is refused when a net with it is loaded, by name and all at once,
-unless `outputs=[...]` stops the net before it or `converters={...}` says how it computes.
+it true. Any other type, as those [known and not computed](#known-and-not-computed), is
+refused when a net with it is loaded, by name and all at once, unless `outputs=[...]` stops the
+net before it or `converters={...}` says how it computes.
 
 - **options**: the messages of the layer whose fields it reads; [Options](#options) lists them.
 - **backward**: to which bottoms gradients go. *yes*: to all. *no: 1* and *none*: a gradient that
@@ -45,6 +47,15 @@ SECTIONS = {
     },
 }
 COLUMNS = ("type", "what it is", "options", "backward", "formats", "fork", "held to")
+
+REFUSED = """
+## Known and not computed
+
+Scoring leaves out the losses, metrics and sinks among them, too.
+
+| type | what it is | why it is not computed, and what to do | fork |
+| --- | --- | --- | --- |
+"""
 
 MEANINGS = """
 ## One name, several meanings
@@ -92,7 +103,8 @@ def support_tables(golden: Path) -> str:
     golden : Path
         The folder of golden cases, to count them by type.
     """
-    types = {name: cls for name, cls in sorted(registry().items()) if not name.startswith("~")}
+    every = {name: cls for name, cls in sorted(registry().items()) if not name.startswith("~")}
+    types = {name: cls for name, cls in every.items() if not issubclass(cls, Recognised)}
     cases, notes = golden_cases(golden), _notes(types)
     parts = [HEAD]
     for title, roles in SECTIONS.items():
@@ -100,6 +112,7 @@ def support_tables(golden: Path) -> str:
         for name, cls in types.items():
             if cls.role in roles:
                 parts.append(_row(name, cls, _held(cases[name], notes, cls)))
+    parts += [REFUSED, *(_known(cls) for cls in every.values() if issubclass(cls, Recognised))]
     meanings = {name: cls.meanings for name, cls in types.items()}
     parts += [MEANINGS, *(f"- {names}: {said}\n" for said, names in _by_text(meanings).items())]
     parts += [OPTIONS, *_options(types)]
@@ -132,6 +145,12 @@ def _row(name: str, cls: type[Layer], held: str) -> str:
     formats = "V1, V2" if name in V1_TYPES.values() else "V2"
     backward = "" if cls.role in (Role.INPUT, Role.SINK) else _backward(cls)
     return _line((f"`{name}`", _words(cls), listed, backward, formats, cls.fork or "BVLC", held))
+
+
+def _known(cls: type[Recognised]) -> str:
+    known = cls.known
+    why = _sentence(f"{known.reason}; {known.remedy}")
+    return _line((f"`{known.type}`", _words(cls), why, known.fork or "BVLC"))
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -51,3 +51,21 @@ def test_who_needs_what_it_does_meets_the_reason(tmp_path: Path) -> None:
         net(tmp_path, ELM, phase="TRAIN")
     with pytest.raises(UnsupportedLayerError, match=words):
         layer("LS", bottoms=2, tops=0).module([(4, 3), (4, 2)])
+
+
+DETECTNET = """
+input: "coverage" input_shape { dim: 2 dim: 1 dim: 4 dim: 4 }
+input: "corners" input_shape { dim: 2 dim: 4 dim: 4 dim: 4 }
+layer { name: "s" type: "Sigmoid" bottom: "coverage" top: "s" }
+layer { name: "c" type: "Python" bottom: "s" bottom: "corners" top: "boxes"
+  python_param { module: "caffe.layers.detectnet.clustering" layer: "ClusterDetections" } }
+layer { name: "m" type: "Python" bottom: "boxes" top: "mAP" top: "precision" top: "recall"
+  python_param { module: "caffe.layers.detectnet.mean_ap" layer: "mAP" } }
+"""
+
+
+def test_detectnet_loads_up_to_its_maps(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedLayerError, match="groupRectangles") as caught:
+        net(tmp_path, DETECTNET)
+    assert len(caught.value.problems) == 1  # mAP falls away
+    assert net(tmp_path, DETECTNET, outputs=["s", "corners"]).outputs == ("s", "corners")
