@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
-from bigdl_caffe.format.paths import PathLike
+from bigdl_caffe.format.paths import PathLike, check_finite
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers.registry import Arity, exactly
 
@@ -45,8 +44,7 @@ class Place:
             raise CaffeError("no source is given: name it in the layer's parameters")
         elsewhere = self.root is None or "://" in name
         path = name if elsewhere else posixpath.join(str(self.root), name)
-        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-            raise CaffeError(f"'{path}' is a device or a pipe: give a file or a folder")
+        check_finite(path)
         return path
 
 

@@ -37,13 +37,16 @@ def read_mean(path: paths.PathLike) -> NDArray[np.float32]:
 
 
 def read_blob(path: paths.PathLike) -> NDArray[np.float32]:
-    """Read the BlobProto in the binary file at ``path``, in its own shape.
+    """Read the BlobProto in the binary file at ``path``, which a net names, in its own shape.
 
     Raises
     ------
     CaffeFormatError
         For a file that is none.
+    CaffeError
+        For a device or a pipe.
     """
+    paths.check_finite(path)
     return _binaryproto(paths.read_bytes(path), str(path))
 
 

@@ -52,6 +52,8 @@ def open_input(path: PathLike) -> BinaryIO:
         file that may not be read, and a scheme that nothing installed knows.
     """
     local = local_path(path)
+    if "\0" in os.fspath(path):
+        raise CaffeError(f"the path {os.fspath(path)!r} has a byte 0 in it: no file is named so")
     with _explained(path):
         if local is not None:
             return local.open("rb")
@@ -64,6 +66,19 @@ def read_bytes(path: PathLike) -> bytes:
     """Return the whole of the file at ``path``. Raises as `open_input`."""
     with open_input(path) as file, _explained(path):
         return file.read()
+
+
+def check_finite(path: PathLike) -> None:
+    """Raise for a ``path``, named by a net and not by the caller, that may never come to an end.
+
+    Raises
+    ------
+    CaffeError
+        For a local device or pipe, as /dev/zero.
+    """
+    local = local_path(path)
+    if local is not None and local.exists() and not (local.is_file() or local.is_dir()):
+        raise CaffeError(f"'{os.fspath(path)}' is a device or a pipe: give a file or a folder")
 
 
 def exists(path: PathLike) -> bool:

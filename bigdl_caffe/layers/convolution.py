@@ -37,6 +37,10 @@ class Geometry:
         return tuple((size + 2 * p - e) // s + 1 for size, e, s, p in axes)
 
 
+MOST_STRIDE = 2**15 - 1
+"""The largest stride. The gradient of torch's convolution on CPUs overflows beyond."""
+
+
 def geometry(param: pb.ConvolutionParameter, axis: int, axes: int) -> Geometry:
     """Return what ``param`` says of the ``axes`` spatial axes behind ``axis``."""
     kernel = per_axis(param, "kernel_size", ("kernel_h", "kernel_w"), axes)
@@ -47,6 +51,8 @@ def geometry(param: pb.ConvolutionParameter, axis: int, axes: int) -> Geometry:
         raise ShapeError(
             f"kernel {kernel}, stride {stride}, dilation {dilation}: none of them can be 0"
         )
+    if max(stride, default=1) > MOST_STRIDE:
+        raise ShapeError(f"stride {stride} is beyond {MOST_STRIDE}: give a smaller one")
     return Geometry(axis, kernel, stride, pad, dilation)
 
 

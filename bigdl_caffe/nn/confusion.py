@@ -37,7 +37,8 @@ class SegAccuracy(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
         """Return (1, 1, 1, 3) for scores (N, classes, height, width) and a label a place."""
-        best = self.classes - 1 - x.detach().flip(1).argmax(1).flatten()  # the last of equal ones
+        scores = x.detach().reshape(*x.shape, *[1] * (2 - x.dim()))
+        best = self.classes - 1 - scores.flip(1).argmax(1).flatten()  # the last of equal ones
         labels = label.detach().long().flatten()
         kept = ~torch.isin(labels, labels.new_tensor(self.ignore))
         counts = confusion(class_labels(labels[kept], self.classes), best[kept], self.classes)

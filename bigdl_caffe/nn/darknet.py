@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.nn.box_overlap import similarity
 from bigdl_caffe.nn.detections import place_in_group
 from bigdl_caffe.nn.surrogate import surrogate
@@ -111,9 +112,21 @@ def places(box: Tensor, size: Sequence[int]) -> Tensor:
     """Return (boxes, 2): the column and row that each centre lies in, on a map of (height, width).
 
     A centre on the far edge counts for the last one; the fork runs on into the next row there.
+
+    Raises
+    ------
+    CaffeError
+        For a centre before the near edge, or nowhere. The fork writes outside of its map there.
     """
     width_height = torch.tensor([size[1], size[0]], device=box.device)
-    return torch.minimum((box[:, :2] * width_height).long(), width_height - 1)
+    inside = box[:, :2] * width_height > -1
+    if not bool(inside.all()):
+        wrong = box[~inside.all(1)][0].tolist()
+        raise CaffeError(
+            f"the centre of the true box {wrong} (x, y, width, height) is not in the picture: "
+            f"give boxes as shares of it, 0 to 1"
+        )
+    return torch.minimum(box[:, :2] * width_height, width_height - 1).long()
 
 
 def lasting(slots: Tensor, total: int) -> Tensor:

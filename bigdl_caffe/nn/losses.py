@@ -87,7 +87,7 @@ class HingeLoss(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
         """Return the scalar loss of (N, ...) with a label a row."""
-        flat = x.flatten(1)
+        flat = x.reshape(len(x), -1)
         labels = class_labels(label, flat.shape[1]).reshape(-1, 1)
         margins = (flat * torch.ones_like(flat).scatter(1, labels, -1) + 1).relu()
         return (margins.square() if self.squared else margins).sum() / len(x)
@@ -98,7 +98,7 @@ class MultinomialLogisticLoss(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
         """Return the scalar loss of (N, ...) with a label a row."""
-        flat = x.flatten(1)
+        flat = x.reshape(len(x), -1)
         labels = class_labels(label, flat.shape[1]).reshape(-1, 1)
         return -floored(flat.gather(1, labels), LOG_THRESHOLD).log().sum() / len(x)
 
@@ -164,7 +164,7 @@ class ContrastiveLoss(nn.Module):
 
         Pairs are alike where ``label`` is not 0, or where there is ``other``, equal to it.
         """
-        square = (a - b.reshape(a.shape)).flatten(1).square().sum(1)
+        square = (a - b.reshape(a.shape)).reshape(len(a), -1).square().sum(1)
         if self.legacy:
             unlike = (self.margin - square).relu()
         else:

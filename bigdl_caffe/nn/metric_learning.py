@@ -126,7 +126,7 @@ class QuantizationLoss(nn.Module):
         if self.threshold > 0:
             exact = torch.where(distance > self.threshold, distance - log(2), exact)
         slope = distance + F.softplus(-2 * distance)  # the same but for a constant, and finite
-        return surrogate(exact.abs().mean(), slope.sum() / len(x))
+        return surrogate(exact.abs().mean(), slope.sum() / (len(x) if x.dim() else 1))
 
 
 class XCovLoss(nn.Module):

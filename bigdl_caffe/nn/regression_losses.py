@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import torch
 from torch import Tensor, nn
 
@@ -60,7 +62,7 @@ class SmoothL1LossOHEM(nn.Module):
         difference = x - target.reshape(x.shape)
         if weight is not None:  # which the fork's backward pass leaves out
             difference = surrogate(difference * weight.reshape(x.shape), difference)
-        errors = huber(difference).reshape(*x.shape[:2], *(*x.shape[2:], 1, 1)[:2])
+        errors = huber(difference).reshape((*x.shape, 1, 1, 1)[:4])
         inner = errors.shape[2:].numel()
         loss = errors.sum() / normalizer(self.mode, len(x), inner, fixed=self.fixed)
         return (loss, errors.detach().sum(1, keepdim=True)) if self.each else loss
@@ -69,8 +71,8 @@ class SmoothL1LossOHEM(nn.Module):
 def huber(x: Tensor, sigma: float = 1.0) -> Tensor:
     """Return ``x`` squared where it is small, else its absolute value, joined at 1 / sigma²."""
     scale = sigma * sigma
-    near = x.abs() < 1 / scale
-    return torch.where(near, 0.5 * scale * x * x, x.abs() - 0.5 / scale)
+    joint = 1 / scale if scale else inf  # as C divides
+    return torch.where(x.abs() < joint, 0.5 * scale * x * x, x.abs() - 0.5 * joint)
 
 
 class L1Loss(nn.Module):

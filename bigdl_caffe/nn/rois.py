@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bigdl_caffe.errors import ShapeError
+from bigdl_caffe.graph.ir import INT_MAX
 from bigdl_caffe.nn.pooling import Pair
 
 
@@ -18,9 +19,15 @@ def round_half_away(x: Tensor) -> Tensor:
     return whole + x.sign() * ((x - whole).abs() >= 0.5)
 
 
-def _images(rois: Tensor, batch: int) -> Tensor:
-    """Return (rois): the image that each roi is of."""
+def _images(rois: Tensor, scale: float, batch: int) -> Tensor:
+    """Return (rois): the image that each roi is of; raise for rois that are nowhere."""
     image = rois[:, 0].long()
+    strange = ~(rois.abs() * (1 + abs(scale)) <= INT_MAX).all(1)  # NaN too
+    if bool(strange.any()):
+        raise ShapeError(
+            f"a roi is {rois[strange][0].tolist()}, with spatial_scale {scale}: give the place of "
+            f"its image in the batch, then its corners in pixels"
+        )
     if bool(((image < 0) | (image >= batch)).any()):
         wrong = image[(image < 0) | (image >= batch)][0]
         raise ShapeError(
@@ -59,7 +66,7 @@ class ROIPool(nn.Module):
     def forward(self, x: Tensor, rois: Tensor) -> Tensor:
         """Pool ``x`` (n, c, height, width) over ``rois`` (rois, 5): image, x1, y1, x2, y2."""
         rois = rois.detach().flatten(1)
-        images = _images(rois, len(x)).tolist()
+        images = _images(rois, self.scale, len(x)).tolist()
         corners = round_half_away(rois[:, 1:] * self.scale)[:, [1, 3, 0, 2]]
         tall = self._spans(corners[:, 0], corners[:, 1], self.size[0], x.shape[2])
         wide = self._spans(corners[:, 2], corners[:, 3], self.size[1], x.shape[3])
@@ -153,7 +160,7 @@ class PSROIPool(nn.Module):
         top, bottom = self._spans(y1, y2, x.shape[2])
         left, right = self._spans(x1, x2, x.shape[3])
         top, bottom, left, right = top[..., None], bottom[..., None], left[:, None], right[:, None]
-        sums = self._sums(x, _images(rois, len(x)))
+        sums = self._sums(x, _images(rois, self.scale, len(x)))
         total = sums(bottom, right) - sums(top, right) - sums(bottom, left) + sums(top, left)
         area = ((bottom - top).clamp(min=0) * (right - left).clamp(min=0))[..., None]
         mean = torch.where(area > 0, total / area.clamp(min=1), 0)

@@ -96,11 +96,12 @@ class CTCLoss(nn.Module):
         """
         blank = self.blank if self.blank >= 0 else classes - 1
         given = torch.arange(target.shape[1], device=target.device) < lengths[:, None]
-        labels = _rounded(target)
+        labels = _rounded(target.clamp(max=classes))
         first = given & ~F.pad(target[:, 1:] == target[:, :-1], (1, 0)) if self.collapse else given
         nulls = first & ((labels >= classes) | (labels == blank))
         kept = first & ~nulls
-        _check_targets(lengths, times, self.delay, kept & (nulls.cumsum(1) > 0))
+        wrong = kept & ((nulls.cumsum(1) > 0) | (labels < 0))  # NaN is below 0 by now
+        _check_targets(lengths, times, self.delay, wrong)
         number = kept.sum(1)
         packed = pack(labels, kept, 0)[:, : max(1, int(number.max()))]
         path = torch.stack((torch.full_like(packed, blank), packed), 2).flatten(1)
@@ -133,7 +134,7 @@ def _first(found: Tensor) -> Tensor:
     return found.logical_not().cumprod(0).sum(0)
 
 
-def _check_targets(lengths: Tensor, times: Tensor, delay: int, misplaced: Tensor) -> None:
+def _check_targets(lengths: Tensor, times: Tensor, delay: int, wrong: Tensor) -> None:
     if torch.compiler.is_compiling():
         return
     room = times - delay
@@ -142,8 +143,10 @@ def _check_targets(lengths: Tensor, times: Tensor, delay: int, misplaced: Tensor
             f"the targets have {lengths.tolist()} labels for {room.tolist()} time steps: feed each "
             f"sequence of more than one step a label at least, and no more than it has steps"
         )
-    if bool(misplaced.any()):
-        raise CaffeError("a label follows the blank, which ends a sequence: remove it")
+    if bool(wrong.any()):
+        raise CaffeError(
+            "a label is no number, or follows the blank, which ends a sequence: remove it"
+        )
 
 
 class LabelsequenceAccuracy(nn.Module):

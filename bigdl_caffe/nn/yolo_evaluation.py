@@ -60,7 +60,7 @@ class EvalDetection(nn.Module):
         for i, (score, label, boxes) in enumerate(zip(*predicted, strict=True)):
             real = truths.used[i]
             true = truths.label[i][real].long(), truths.box[i][real]
-            top[i, : self.classes] = true[0].bincount(minlength=self.classes)[: self.classes]
+            top[i, : self.classes] = _counted(true[0], self.classes)
             if self.suppression >= 0:
                 keep = survivors(score, boxes, self.suppression)
                 keep = keep[score[keep] >= LEAST]
@@ -85,3 +85,8 @@ class EvalDetection(nn.Module):
         right = meets & (first[which] == order)
         wrong = (meets & ~right) | ~own.any(1)
         return right.to(boxes.dtype), wrong.to(boxes.dtype)
+
+
+def _counted(label: Tensor, classes: int) -> Tensor:
+    """Return (classes): how many of ``label`` (boxes) are of each class, others left out."""
+    return label[(label >= 0) & (label < classes)].bincount(minlength=classes)

@@ -1,0 +1,224 @@
+"""Every net of tests/golden, copied, stored, run row by row, in double precision and damaged."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bigdl_caffe import CaffeError, Model
+from tests.compare import assert_close_to_caffe
+from tests.layers.golden import Case
+from tests.layers.pylayers import CONVERTERS
+from tests.layers.test_golden import RUN, params
+from tests.nets import net
+
+Array = np.ndarray[Any, Any]
+Feed = Mapping[str, Array]
+
+
+@pytest.fixture(autouse=True)
+def in_the_cases_folder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "case" in request.fixturenames:
+        monkeypatch.chdir(request.getfixturevalue("case").folder)
+
+
+def fed(case: Case, model: Model) -> dict[str, Array]:
+    return {b: a for b, a in case.step(0, "in").items() if b in model.inputs}
+
+
+def tensors(feed: Feed, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+    return {blob: torch.tensor(array, dtype=dtype) for blob, array in feed.items()}
+
+
+NOT_COPIED = {"Net/share_permissive": "torch copies no module that holds a view of a parameter"}
+IN_ORDER = {"Net/mini_ssd": "boxes of equal overlap are kept in another order"}
+
+
+@pytest.mark.parametrize("case", params(c for c in RUN if c.name not in NOT_COPIED))
+def test_copies_give_the_same_numbers(case: Case, tmp_path: Path) -> None:
+    model = case.load()
+    feed = fed(case, model)
+    model.write_bundle(tmp_path / "net.arrow")
+    opened = Model.open_bundle(tmp_path / "net.arrow", converters=CONVERTERS)
+    module = model.to_torch()
+    loaded = case.load().to_torch()
+    loaded.load_state_dict(module.state_dict())
+    copies = [copy.deepcopy(module), pickle.loads(pickle.dumps(module)), opened.to_torch(), loaded]
+    expected = module(tensors(feed))
+    for other in copies:
+        for blob, got in other(tensors(feed)).items():
+            assert_close_to_caffe(got.detach(), expected[blob].detach(), tol=1e-6, what=blob)
+
+
+@pytest.mark.parametrize("case", params(c for c in RUN if c.name not in NOT_COPIED))
+def test_double_precision_gives_caffes_numbers(case: Case) -> None:
+    model = case.load()
+    module = model.to_torch().double()
+    expected = {b: a for b, a in case.tops(0).items() if b in model.blob_shapes}
+    got = module(tensors(fed(case, model), torch.float64), list(expected))
+    for blob, numbers in expected.items():
+        assert got[blob].dtype == torch.float64
+        assert_close_to_caffe(got[blob].detach(), numbers, what=blob)
+
+
+@pytest.mark.parametrize("case", params(RUN))
+def test_rows_run_alone_are_rows_run_together(case: Case) -> None:
+    model = case.load()
+    if not model.row_wise():
+        pytest.skip("its rows are run one at a time anyway")
+    rows = {b: np.concatenate([a, a[::-1] + 1, a / 2])[:5] for b, a in fed(case, model).items()}
+    if len({len(a) for a in rows.values()}) != 1:
+        pytest.skip("its inputs have different numbers of rows")
+    try:
+        together = model.run(rows)
+    except CaffeError:
+        pytest.skip("these are no values of such an input")
+    for i in range(len(next(iter(rows.values())))):
+        model.reset()
+        alone = model.run({b: a[i : i + 1] for b, a in rows.items()})
+        for blob, numbers in together.items():
+            assert_close_to_caffe(alone[blob], numbers[i : i + 1], what=f"{blob}, row {i}")
+
+
+NOTHING = float("nan")
+FAR = 1e30
+
+
+def one(
+    kind: str, options: str, *shapes: tuple[int, ...], tops: int = 1
+) -> tuple[str, dict[str, Any]]:
+    """Return a net of one layer, with what to load it by."""
+    inputs = "".join(
+        f"layer {{ name: 'i{i}' type: 'Input' top: 'b{i}' input_param {{ shape {{ "
+        f"{' '.join(f'dim: {size}' for size in shape)} }} }} }}\n"
+        for i, shape in enumerate(shapes)
+    )
+    bottoms = " ".join(f"bottom: 'b{i}'" for i in range(len(shapes)))
+    names = [f"t{i}" for i in range(tops)]
+    made = " ".join(f"top: '{name}'" for name in names)
+    text = f"{inputs}layer {{ name: 'l' type: '{kind}' {bottoms} {made} {options} }}"
+    return text, {"outputs": names}
+
+
+FLAT = [
+    ("ArgMax", 1),
+    ("ContrastiveLoss", 3),
+    ("HingeLoss", 2),
+    ("MultinomialLogisticLoss", 2),
+    ("SegAccuracy", 2),
+]
+
+
+@pytest.mark.parametrize(("kind", "bottoms"), FLAT)
+def test_one_axis_is_rows_of_one_channel(tmp_path: Path, kind: str, bottoms: int) -> None:
+    flat, deep = (
+        net(tmp_path, text, **how).run({f"b{i}": np.zeros(shape) for i in range(bottoms)})["t0"]
+        for shape in [(3,), (3, 1)]
+        for text, how in [one(kind, "", *[shape] * bottoms)]
+    )
+    np.testing.assert_array_equal(flat.ravel(), deep.ravel())
+
+
+def test_a_scalar_is_one_row(tmp_path: Path) -> None:
+    text, how = one("QuantizationLoss", "", ())
+    assert net(tmp_path, text, **how).run({"b0": np.array(1.0)})["t0"] == 0
+
+
+def test_each_places_loss_has_four_axes_of_one_too(tmp_path: Path) -> None:
+    text, how = one("SmoothL1Loss", "loss_weight: 1 loss_weight: 0", (3,), (3,), tops=2)
+    model = net(tmp_path, text, **how)
+    x = np.ones(3)
+    assert model.run({"b0": x, "b1": x})["t1"].shape == model.blob_shapes["t1"] == (3, 1, 1, 1)
+
+
+def test_a_sigma_of_0_makes_every_error_a_small_one(tmp_path: Path) -> None:
+    text, how = one("SmoothL1Loss", "smooth_l1_loss_param { sigma: 0 }", (2, 3, 1, 1), (2, 3, 1, 1))
+    model = net(tmp_path, text, **how)
+    assert model.run({"b0": np.ones((2, 3, 1, 1)), "b1": np.zeros((2, 3, 1, 1))})["t0"] == 0
+
+
+ROIS = {
+    "ROIPooling": "roi_pooling_param { pooled_h: 2 pooled_w: 2 }",
+    "PSROIPooling": "psroi_pooling_param { output_dim: 1 group_size: 2 spatial_scale: 0.5 }",
+}
+
+
+@pytest.mark.parametrize("kind", ROIS)
+@pytest.mark.parametrize("wrong", [NOTHING, np.inf, -np.inf, FAR, -FAR])
+@pytest.mark.parametrize("place", range(5))
+def test_a_roi_that_is_nowhere_is_an_error(
+    tmp_path: Path, kind: str, wrong: float, place: int
+) -> None:
+    text, how = one(kind, ROIS[kind], (2, 4, 6, 6), (2, 5))
+    rois = np.array([[0, 0, 0, 4, 4], [1, 1, 1, 5, 5]], np.float32)
+    rois[1, place] = wrong
+    with pytest.raises(CaffeError, match="roi"):
+        net(tmp_path, text, **how).run({"b0": np.ones((2, 4, 6, 6)), "b1": rois})
+
+
+REGION = "region_loss_param { num: 1 num_class: 2 biases: 1 biases: 2 bias_match: 1 }"
+
+
+@pytest.mark.parametrize("wrong", [NOTHING, -1, -FAR, -np.inf])
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_true_box_outside_of_the_picture_is_an_error(
+    tmp_path: Path, wrong: float, place: int
+) -> None:
+    text, how = one("RegionLoss", REGION, (1, 7, 3, 3), (1, 1, 2, 5))
+    boxes = np.array([[0, 0.5, 0.5, 0.2, 0.2], [1, 0.2, 0.3, 0.1, 0.1]], np.float32)
+    boxes[1, place] = wrong
+    with pytest.raises(CaffeError, match="centre"):
+        net(tmp_path, text, **how).run({"b0": np.ones((1, 7, 3, 3)), "b1": boxes[None, None]})
+
+
+EVALUATION = "eval_detection_param { side: 2 num_class: 2 num_object: 5 " + 5 * "biases: 1 "
+EVALUATION += "biases: 2 " * 5 + "}"
+
+
+@pytest.mark.parametrize("label", [NOTHING, -5, 0, 3, 1e9, FAR])
+def test_a_true_box_of_no_class_is_not_counted(tmp_path: Path, label: float) -> None:
+    text, how = one("EvalDetection", EVALUATION, (1, 35, 2, 2), (1, 1, 2, 8))
+    boxes = np.array([[0, 2, 0, 0.1, 0.1, 0.4, 0.4, 0], [0, label, 0, 0.5, 0.5, 0.9, 0.9, 0]])
+    top = net(tmp_path, text, **how).run({"b0": np.ones((1, 35, 2, 2)), "b1": boxes[None, None]})
+    np.testing.assert_array_equal(top["t0"][0, :2], [0, 1])
+
+
+def test_labels_of_another_form_are_refused_at_load(tmp_path: Path) -> None:
+    text, how = one("EvalDetection", EVALUATION, (1, 35, 2, 2), (1, 1, 2, 7))
+    with pytest.raises(CaffeError, match="labels"):
+        net(tmp_path, text, **how)
+
+
+@pytest.mark.parametrize("label", [NOTHING, FAR, np.inf])
+def test_a_target_of_no_class_ends_in_an_error_or_ends_the_sequence(
+    tmp_path: Path, label: float
+) -> None:
+    text, how = one("CTCLoss", "", (4, 1, 3), (4, 1), (4, 1))
+    feed = {"b0": np.ones((4, 1, 3)), "b1": np.array([[0], [1], [1], [1]])}
+    model = net(tmp_path, text, **how)
+    feed["b2"] = np.array([[0], [label], [-1], [-1]])
+    if np.isnan(label):
+        with pytest.raises(CaffeError, match="no number"):
+            model.run(feed)
+    else:
+        assert np.isfinite(model.run(feed)["t0"])
+
+
+def test_a_stride_that_torchs_gradient_crashes_on_is_refused(tmp_path: Path) -> None:
+    options = "convolution_param { num_output: 1 kernel_size: 1 stride: 46341 }"
+    with pytest.raises(CaffeError, match="stride"):
+        net(tmp_path, *one("Convolution", options, (1, 1, 4, 4))[:1])
+
+
+@pytest.mark.parametrize("source", ["/dev/zero", "", "nowhere", ".", "a\\000b"])
+def test_a_matrix_that_is_no_file_is_an_error(tmp_path: Path, source: str) -> None:
+    text, how = one("InfogainLoss", f"infogain_loss_param {{ source: '{source}' }}", (2, 3), (2,))
+    with pytest.raises(CaffeError):
+        net(tmp_path, text, **how)
