@@ -81,7 +81,8 @@ class Yolov3Loss(nn.Module):
     """Sum of the squares of what each number is off by, and of what boxes are unlike.
 
     What a number is off by is also its gradient, over the number of images; so the gradient is
-    not the loss's own. Labels are boxes (n, 1, boxes, 5): class, x, y, width, height.
+    not the loss's own. Labels are boxes (n, 1, boxes, 5): class, x, y, width, height. What the
+    fork does where rounding takes an overlap beyond 1 is left out.
     """
 
     def __init__(self, options: Yolov3Options) -> None:
