@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 from bigdl_caffe.data import SOURCES, shapes
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.prototxt import read_net, unknown_report
-from bigdl_caffe.format.source import open_weights
+from bigdl_caffe.format.source import WeightSource, open_weights
 from bigdl_caffe.format.unknown import Place
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.graph.names import layer_defs
@@ -34,19 +34,38 @@ def load(
     strict: bool,
 ) -> Model:
     """Return the model of ``prototxt`` with the numbers of ``caffemodel``."""
+    definition = read_definition(prototxt, registry(converters))
+    with nullcontext() if caffemodel is None else open_weights(caffemodel) as source:
+        return build(definition, source, options, converters, strict, prototxt)
+
+
+def build(
+    definition: pb.NetParameter,
+    source: WeightSource | None,
+    options: Options,
+    converters: Mapping[str, type[Layer]],
+    strict: bool = True,
+    origin: str = "",
+) -> Model:
+    """Return the model of a V2 ``definition`` with the numbers of ``source``, or its fillers'.
+
+    Parameters
+    ----------
+    definition : NetParameter
+    source : WeightSource or None
+    options, converters, strict
+        As of `bigdl_caffe.Model.load_caffe_model`.
+    origin : str
+        Path of the prototxt, if it came from one.
+    """
     types = registry(converters)
-    definition = read_definition(prototxt, types)
     options = with_sources_shapes(definition, options, types)
     assembled = assemble(definition, options, types)
     slots = plan_slots(assembled.net, assembled.layers)
-    if caffemodel is None:
-        table, report = fill_table(assembled.net, slots, None)
-    else:
-        with open_weights(caffemodel) as source:
-            table, report = fill_table(assembled.net, slots, source, strict)
-        if report.missing or report.unused or report.notes:
-            log.warning("%s: %s", caffemodel, report)
-    return Model(assembled, slots, table, options, converters, report, prototxt)
+    table, report = fill_table(assembled.net, slots, source, strict)
+    if source is not None and (report.missing or report.unused or report.notes):
+        log.warning("%s: %s", source.file, report)
+    return Model(assembled, slots, table, options, converters, report, origin)
 
 
 def read_definition(prototxt: str, types: Registry | None = None) -> pb.NetParameter:
