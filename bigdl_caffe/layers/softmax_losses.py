@@ -65,6 +65,7 @@ class SoftmaxWithLoss(SoftmaxLoss):
 
     With ``weight_by_label_freqs`` of SegNet's and ENet's forks each label counts for its
     ``class_weighting``, or where none is given for one over how many such labels there are.
+    With ``only_care_label`` of BVLC/caffe#6253 one label counts, and no other.
     """
 
     meanings = (
@@ -73,13 +74,13 @@ class SoftmaxWithLoss(SoftmaxLoss):
     )
     options = ("softmax_param", "loss_param")
     fork_options: ClassVar[Messages] = {
-        "loss_param": {"weight_by_label_freqs": False, "class_weighting": []}
+        "loss_param": {"weight_by_label_freqs": False, "class_weighting": [], "only_care_label": -1}
     }
 
     def __init__(self, spec: LayerDef, phase: str = "TEST") -> None:
         super().__init__(spec, phase)
         self.start = spec.param.softmax_param.axis
-        self.weighted, self.weights = self.fork_values["loss_param"].values()
+        self.weighted, self.weights, self.only = self.fork_values["loss_param"].values()
         if not all(isinstance(weight, int | float) for weight in self.weights):
             raise ShapeError(f"class_weighting {self.weights} is not all numbers: mend it")
 
@@ -99,6 +100,7 @@ class SoftmaxWithLoss(SoftmaxLoss):
             **self.settings(bottoms),
             weights=weights,
             by_frequency=self.weighted and weights is None,
+            only=None if self.only < 0 else self.only,
         )
 
 

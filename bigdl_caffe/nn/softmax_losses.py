@@ -43,10 +43,14 @@ class SoftmaxLoss(nn.Module):
         """Return the scalar loss of (..., classes, ...), with one label for each place."""
         outer, inner = x.shape[: self.axis].numel(), x.shape[self.axis + 1 :].numel()
         logs = floored(x.log_softmax(self.axis), log(self.least)).reshape(outer, -1, inner)
-        labels = class_labels(label, logs.shape[1], self.ignore).reshape(outer, inner)
+        labels = self.labels(label, logs.shape[1]).reshape(outer, inner)
         divisor = normalizer(self.mode, outer, inner, (labels != IGNORED).sum())
         loss = self.total(logs, labels, *more) / divisor
         return (loss, x.detach().softmax(self.axis)) if self.prob else loss
+
+    def labels(self, label: Tensor, classes: int) -> Tensor:
+        """Return the classes that ``label`` holds, and `IGNORED` for what counts nowhere."""
+        return class_labels(label, classes, self.ignore)
 
     def total(self, logs: Tensor, labels: Tensor, *more: Tensor) -> Tensor:
         """Return the sum of the losses of (outer, classes, inner) with (outer, inner) labels.
@@ -67,6 +71,8 @@ class SoftmaxWithLoss(SoftmaxLoss):
         What each class counts for; the divisor does not see it.
     by_frequency : bool
         Whether each label counts one over how many such labels there are instead.
+    only : int, optional
+        The one label that counts, as in BVLC/caffe#6253; whatever the others are.
     """
 
     least = FLT_MIN
@@ -80,11 +86,23 @@ class SoftmaxWithLoss(SoftmaxLoss):
         prob: bool,
         weights: Sequence[float] | None = None,
         by_frequency: bool = False,
+        only: int | None = None,
     ) -> None:
         super().__init__(axis, mode, ignore, prob)
-        self.by_frequency = by_frequency
+        self.by_frequency, self.only = by_frequency, only
         held = None if weights is None else torch.tensor(weights, dtype=torch.float32)
         self.register_buffer("weights", held, persistent=False)
+
+    def labels(self, label: Tensor, classes: int) -> Tensor:
+        """Return the classes that ``label`` holds, and `IGNORED` for what counts nowhere."""
+        if self.only is None:
+            return super().labels(label, classes)
+        others = label.detach().long() != self.only
+        return (
+            super()
+            .labels(label.masked_fill(others, self.only), classes)
+            .masked_fill(others, IGNORED)
+        )
 
     def total(self, logs: Tensor, labels: Tensor, *more: Tensor) -> Tensor:
         """Return the sum of the losses."""

@@ -75,6 +75,16 @@ def test_softmax_loss_weighs_classes_as_segnet(given: bool) -> None:
     assert_close_to_caffe(gradient(loss, x).reshape(diff.shape), diff)
 
 
+@pytest.mark.parametrize(("ignore", "counted"), [("", [0, 2]), ("ignore_label: 3", [])])
+def test_softmax_loss_of_one_label(ignore: str, counted: list[int]) -> None:
+    """As of rows that have it; labels that are no class at all are passed over."""
+    x, labels = random(*X).requires_grad_(), torch.tensor([3.0, 0.0, 3.0, 77.0])
+    loss = module("SoftmaxWithLoss", f"loss_param {{ only_care_label: 3 {ignore} }}", X, (4,))
+    expected = -x.log_softmax(1)[counted, 3].sum() / max(len(counted), 1)
+    assert_close_to_caffe(loss(x, labels).detach(), expected.detach())
+    assert_close_to_caffe(gradient(loss(x, labels), x), gradient(expected, x))
+
+
 def test_class_weights_count_only_where_the_fork_asks_for_them() -> None:
     x, options = random(*X), "loss_param { weight_by_label_freqs: false class_weighting: 2 }"
     plain = module("SoftmaxWithLoss", "", X, (4,))(x, LABELS)
