@@ -150,6 +150,20 @@ def test_an_autoencoder_keeps_its_output_whichever_way_its_loss_reads(
     assert net(tmp_path, text).outputs == ("ip",)
 
 
+TWICE = 'layer { name: "t" type: "Power" bottom: "ip" top: "twice" power_param { scale: 2 } }'
+
+
+@pytest.mark.parametrize(("more", "output"), [("", "ip"), (TWICE, "twice")])
+def test_what_is_silenced_is_an_output_where_nothing_else_is(
+    tmp_path: Path, more: str, output: str
+) -> None:
+    text = """input: "x" input_shape { dim: 1 dim: 4 }
+    layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
+            inner_product_param { num_output: 4 } }
+    layer { name: "silence" type: "Silence" bottom: "ip" }"""
+    assert net(tmp_path, text + more).outputs == (output,)
+
+
 def test_a_training_net_runs_as_far_as_it_is_asked_to(tmp_path: Path) -> None:
     text = """input: "x" input_shape { dim: 1 dim: 4 } input: "y" input_shape { dim: 1 }
     layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"

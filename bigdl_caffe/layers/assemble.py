@@ -105,17 +105,20 @@ class _Kinds:
         """Whether the layer may have learnable blobs."""
         return self.of(spec).blob_specs is not Layer.blob_specs
 
-    def labels(self, specs: Sequence[LayerDef]) -> Callable[[LayerDef, int], bool]:
+    def labels(self, specs: Sequence[LayerDef], sinks: bool) -> Callable[[LayerDef, int], bool]:
         """Return whether the i-th bottom of a dropped layer is a label, not a prediction.
 
         Of a loss that reads something learned, whatever is not learned is a label: losses
-        such as EuclideanLoss take the two in any order.
+        such as EuclideanLoss take the two in any order. A sink makes nothing an output, as in
+        Caffe; with ``sinks`` it does, as a loss: a net may end in a Silence alone.
         """
         learned = slice.downstream(specs, self.learns)
 
         def is_label(spec: LayerDef, bottom: int) -> bool:
-            if self.of(spec).role is Role.SINK or not self.is_dropped(spec):
-                return self.is_dropped(spec)
+            if not self.is_dropped(spec):
+                return False
+            if self.of(spec).role is Role.SINK and not sinks:
+                return True
             if learned.isdisjoint(spec.reads):
                 return bottom in self.of(spec).label_bottoms
             return spec.reads[bottom] not in learned
@@ -161,7 +164,12 @@ def _wanted(specs: tuple[LayerDef, ...], options: Options, kinds: _Kinds) -> tup
         return slice.ancestors(specs, options.outputs)
     if options.phase == "TRAIN":
         return specs
-    return slice.without(specs, kinds.is_dropped, kinds.labels(specs), kinds.is_input)
+
+    def kept(sinks: bool) -> tuple[LayerDef, ...]:
+        is_label = kinds.labels(specs, sinks)
+        return slice.without(specs, kinds.is_dropped, is_label, kinds.is_input)
+
+    return kept(sinks=False) or kept(sinks=True)
 
 
 def _ends(
