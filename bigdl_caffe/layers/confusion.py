@@ -8,10 +8,9 @@ from typing import ClassVar
 from torch import nn
 
 from bigdl_caffe.errors import ShapeError
-from bigdl_caffe.graph.ir import Shape
-from bigdl_caffe.layers.fork_losses import NOT_RUN, legacy
+from bigdl_caffe.graph.ir import INT_MAX, Shape
 from bigdl_caffe.layers.fork_options import Messages
-from bigdl_caffe.layers.losses import Metric, one_label_each
+from bigdl_caffe.layers.losses import NOT_RUN, Metric, legacy, one_label_each
 from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import register
 from bigdl_caffe.nn import confusion as modules
@@ -39,6 +38,9 @@ class SegAccuracy(Metric):
                 f"bottoms are {bottoms[0]} and {bottoms[1]}: give scores (N, classes, height, "
                 f"width) and labels (N, 1, height, width)"
             )
+        classes = legacy(bottoms[0])[1]
+        if classes**2 > INT_MAX:
+            raise ShapeError(f"{classes} classes are more than can be counted against each other")
         return [(1, 1, 1, 3)]
 
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:

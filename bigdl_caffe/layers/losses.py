@@ -86,6 +86,22 @@ def same_counts(bottoms: Sequence[Shape]) -> None:
         )
 
 
+NOT_RUN = "That fork was not run; it is held to loops written after its source: "
+
+
+def legacy(shape: Shape) -> Shape:
+    """Return (num, channels, height, width), as Caffe's older layers read a blob.
+
+    Raises
+    ------
+    ShapeError
+        For a blob of more than four axes.
+    """
+    if len(shape) > 4:
+        raise ShapeError(f"bottom {shape} has more than 4 axes (N, C, H, W): reshape it")
+    return (*shape, *[1] * (4 - len(shape)))
+
+
 class Loss(Layer):
     """What all losses share: a scalar top, and one loss_weight a top (loss_layer.cpp)."""
 

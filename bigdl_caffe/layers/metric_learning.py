@@ -10,9 +10,8 @@ from torch import nn
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_losses import NOT_RUN, legacy
 from bigdl_caffe.layers.fork_options import Messages
-from bigdl_caffe.layers.losses import Loss, same_rows
+from bigdl_caffe.layers.losses import NOT_RUN, Loss, legacy, same_rows
 from bigdl_caffe.layers.registry import BlobSpec, count, exactly, register
 from bigdl_caffe.nn import metric_learning as modules
 

@@ -9,8 +9,14 @@ from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_losses import NOT_RUN, legacy
-from bigdl_caffe.layers.losses import Loss, ignored_label, normalization, one_label_each
+from bigdl_caffe.layers.losses import (
+    NOT_RUN,
+    Loss,
+    ignored_label,
+    legacy,
+    normalization,
+    one_label_each,
+)
 from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import Layer, between, exactly, register
 from bigdl_caffe.nn import ohem as modules

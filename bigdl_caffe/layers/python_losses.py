@@ -11,8 +11,7 @@ from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import Shape
-from bigdl_caffe.layers.fork_losses import NOT_RUN
-from bigdl_caffe.layers.losses import Loss
+from bigdl_caffe.layers.losses import NOT_RUN, Loss
 from bigdl_caffe.layers.options import same_shapes
 from bigdl_caffe.layers.registry import register
 from bigdl_caffe.nn import python_losses as modules

@@ -9,9 +9,8 @@ from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_losses import NOT_RUN
 from bigdl_caffe.layers.fork_options import Messages
-from bigdl_caffe.layers.losses import Loss, Metric
+from bigdl_caffe.layers.losses import NOT_RUN, Loss, Metric
 from bigdl_caffe.layers.options import Fields
 from bigdl_caffe.layers.registry import count, exactly, register
 from bigdl_caffe.nn import sequence_losses as modules
@@ -94,8 +93,8 @@ class CTCLoss(Loss):
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar."""
         x, indicator, target = bottoms
-        plain = len(x) > 2 and count(x[3:]) == 1
-        if not (plain and indicator[:2] == target[:2] == x[:2] and count(target) == count(x[:2])):
+        plain = len(x) > 2 and count(x[3:]) == count(indicator[2:]) == count(target[2:]) == 1
+        if not (plain and indicator[:2] == target[:2] == x[:2]):
             raise ShapeError(
                 f"bottoms are {x}, {indicator} and {target}: give scores (T, N, classes), then "
                 f"sequence indicators and targets (T, N)"

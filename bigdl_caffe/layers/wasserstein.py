@@ -13,9 +13,8 @@ from bigdl_caffe.errors import CaffeFormatError, ShapeError
 from bigdl_caffe.format import paths
 from bigdl_caffe.format.hdf5 import import_h5py
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.fork_losses import NOT_RUN, legacy
 from bigdl_caffe.layers.fork_options import Messages
-from bigdl_caffe.layers.losses import Loss, same_rows
+from bigdl_caffe.layers.losses import NOT_RUN, Loss, legacy, same_rows
 from bigdl_caffe.layers.registry import count, register
 from bigdl_caffe.nn import wasserstein as modules
 

@@ -10,7 +10,7 @@ import torch
 
 from bigdl_caffe.errors import ShapeError
 from tests.layers.build import layer
-from tests.layers.test_fork_losses import smooth
+from tests.layers.test_regression_losses import smooth
 from tests.layers.transcribed import Array, close, ran
 from tests.nets import net
 

@@ -9,25 +9,10 @@ from torch import nn
 
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
-from bigdl_caffe.layers.losses import Loss, Metric, normalization, same_rows
+from bigdl_caffe.layers.losses import NOT_RUN, Loss, Metric, legacy, normalization, same_rows
 from bigdl_caffe.layers.options import Fields, refuse, same_shapes
 from bigdl_caffe.layers.registry import between, count, register
 from bigdl_caffe.nn import regression_losses as modules
-
-NOT_RUN = "That fork was not run; it is held to loops written after its source: "
-
-
-def legacy(shape: Shape) -> Shape:
-    """Return (num, channels, height, width), as Caffe's older layers read a blob.
-
-    Raises
-    ------
-    ShapeError
-        For a blob of more than four axes.
-    """
-    if len(shape) > 4:
-        raise ShapeError(f"bottom {shape} has more than 4 axes (N, C, H, W): reshape it")
-    return (*shape, *[1] * (4 - len(shape)))
 
 
 class SmoothL1(Loss):
@@ -131,7 +116,7 @@ class L1Loss(Loss):
 
     bottoms = between(1, 2)
     fork = "lmb-freiburg/flownet2"
-    without_golden = NOT_RUN + "tests/layers/test_fork_losses.py"
+    without_golden = NOT_RUN + "tests/layers/test_regression_losses.py"
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar."""
@@ -165,7 +150,7 @@ class SVRLoss(Loss):
 
     drops_gradient = (1,)
     fork = "BVLC/caffe, pull request 5779"
-    without_golden = NOT_RUN + "tests/layers/test_fork_losses.py"
+    without_golden = NOT_RUN + "tests/layers/test_regression_losses.py"
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return a scalar."""
@@ -190,7 +175,7 @@ class AccuracyRegression(Metric):
     options = ("accuracy_param",)
     fork = "BVLC/caffe, pull request 1378"
     refused: ClassVar[Fields] = {"accuracy_param": ("axis", "ignore_label")}
-    without_golden = NOT_RUN + "tests/layers/test_fork_losses.py"
+    without_golden = NOT_RUN + "tests/layers/test_regression_losses.py"
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return (1, 1, 1, 1)."""
