@@ -26,6 +26,7 @@ V0_TYPES = {
     "infogain_loss": "INFOGAIN_LOSS",
     "innerproduct": "INNER_PRODUCT",
     "lrn": "LRN",
+    "memory_data": "MEMORY_DATA",  # of BVLC/caffe#196, in the days of V0
     "multinomial_logistic_loss": "MULTINOMIAL_LOGISTIC_LOSS",
     "pool": "POOLING",
     "relu": "RELU",
