@@ -6,6 +6,7 @@ processes at once: see `key_ranges`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -77,7 +78,7 @@ def _find(path: PathLike, wanted: str | None) -> tuple[Path, Backend]:
     folder = local_path(path)
     if folder is None:
         raise CaffeError(f"databases are read on local disks only: copy {path} to one")
-    if not folder.exists():
+    if not os.path.exists(folder):  # which is False, not an error, for a name that is too long
         raise CaffeError(f"there is no database {folder}: check source and what it is relative to")
     found = next((kind for kind, sign in _SIGNS.items() if (folder / sign).exists()), None)
     found = "LMDB" if folder.is_file() else found

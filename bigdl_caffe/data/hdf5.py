@@ -11,7 +11,7 @@ from bigdl_caffe.data.source import Floats, Place, Source, at, positive
 from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.format.hdf5 import import_h5py
 from bigdl_caffe.format.paths import local_copy, read_bytes
-from bigdl_caffe.graph.ir import LayerDef, Shape
+from bigdl_caffe.graph.ir import INT_MAX, LayerDef, Shape
 from bigdl_caffe.layers.registry import at_least
 
 _NUMBERS = "iuf"
@@ -93,11 +93,16 @@ class HDF5Data(Source):
 
 
 def _numbers(dataset: Any, top: str, names: list[str]) -> Floats:
-    if getattr(dataset, "dtype", None) is None:
+    if getattr(dataset, "ndim", None) is None:
         raise CaffeError(f"there is no dataset '{top}' for the top of that name; it has {names}")
     if dataset.dtype.kind not in _NUMBERS or not dataset.ndim:
         raise CaffeError(
             f"the dataset '{top}' has type {dataset.dtype} and shape {dataset.shape}: store "
             "integers or floats, a row a sample"
+        )
+    if dataset.size > INT_MAX:  # as Blob::Reshape
+        raise ShapeError(
+            f"the dataset '{top}' has shape {dataset.shape}, more than the {INT_MAX} numbers that "
+            "a blob can hold: part it into several files"
         )
     return np.asarray(dataset[()], np.float32)

@@ -188,10 +188,10 @@ def _lines(source: str) -> Iterator[tuple[str, str, int]]:
         where = f"{source}, line {number}"
         name, space, label = line.rstrip("\r").rpartition(" ")
         try:
-            yield where, name, int(label)
-        except ValueError:
+            yield where, name, int(np.int32(int(label)))
+        except (ValueError, OverflowError):
             found = f"the label {label!r}" if space else "no label"
             raise CaffeError(
-                f"{where}: a line is a file's name, a space and a whole number; this one has "
-                f"{found}: {line!r}"
+                f"{where}: a line is a file's name, a space and a whole number of 32 bits; this "
+                f"one has {found}: {line!r}"
             ) from None

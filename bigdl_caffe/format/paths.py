@@ -77,7 +77,10 @@ def check_finite(path: PathLike) -> None:
         For a local device or pipe, as /dev/zero.
     """
     local = local_path(path)
-    if local is not None and local.exists() and not (local.is_file() or local.is_dir()):
+    # os.path says no, where pathlib raises, for a name that is too long
+    if local is None or not os.path.exists(local):
+        return
+    if not (local.is_file() or local.is_dir()):
         raise CaffeError(f"'{os.fspath(path)}' is a device or a pipe: give a file or a folder")
 
 
@@ -85,7 +88,7 @@ def exists(path: PathLike) -> bool:
     """Return whether there is a file or folder at ``path``. Raises for an unknown scheme."""
     local = local_path(path)
     if local is not None:
-        return local.exists()
+        return os.path.exists(local)
     with _explained(path):
         system, inner = _remote(os.fspath(path))
         return bool(system.get_file_info(inner).type.name != "NotFound")

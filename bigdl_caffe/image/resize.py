@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bigdl_caffe.errors import ImageError
+from bigdl_caffe.graph.ir import INT_MAX
+
 Array = NDArray[Any]
 
 _ONE = 2048  # weight 1 in OpenCV's fixed point (INTER_RESIZE_COEF_SCALE)
@@ -60,10 +63,17 @@ def resize(image: Array, size: tuple[int, int]) -> Array:
     ndarray
         Of ``image``'s type, (height, width, channels); ``image`` itself when the size
         is right.
+
+    Raises
+    ------
+    ImageError
+        For a size that no blob could hold.
     """
     height, width, channels = image.shape
     if (height, width) == size:
         return image
+    if channels * size[0] * size[1] > INT_MAX:
+        raise ImageError(f"a picture cannot be resized to {size}: give a smaller height and width")
     fixed = image.dtype == np.uint8
     blend = _blend_bytes if fixed else _blend_floats
     plan = _plan(height, width, *size, channels, fixed)
