@@ -6,7 +6,6 @@ Their definitions are third-party, so they are read from ``../shared`` and not c
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from bigdl_caffe import CaffeError, Model, ShapeError
-from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.layers.assemble import Assembled, Options, assemble
-from bigdl_caffe.layers.registry import Registry, Role, registry
-from bigdl_caffe.load import read_definition
-from bigdl_caffe.weights.slots import plan_slots
+from bigdl_caffe import Model, ShapeError
 from tests.compare import assert_close_to_caffe
 from tests.paths import SHARED
 
@@ -29,7 +23,6 @@ pytestmark = pytest.mark.skipif(
 )
 # Inner blobs are stored as mean, deviation, minimum, maximum, norm, and 32 samples.
 SAMPLES = slice(5, None)
-GUESS = (2, 3, 256, 256)
 
 
 def _folders(group: str) -> list[Any]:
@@ -149,64 +142,3 @@ def _load(prototxt: Path, fed: dict[str, list[int]]) -> Model:
         inputs = Model.load_caffe_model(prototxt, None, input_shapes=first).inputs
     shapes = {b: fed[b] for b in inputs}
     return Model.load_caffe_model(prototxt, None, input_shapes=shapes)
-
-
-NET_FILES = sorted(p for p in (SHARED / "prototxts").rglob("*.prototxt") if "solver" not in p.name)
-NOT_NETS = {
-    "fcn.berkeleyvision.org/nyud-fcn32s-color-d/test": "makes blob 'data' twice",
-    "bigdl/resources/models/caffe/test_persist": "has no input",
-    "LightenedCNN_B_deploy": "reads a label that nothing makes",
-    "SqueezeNet/refs_pull_21_head/SqueezeNet_v1.1/deploy": "reads conv10, which nothing makes",
-}
-"""Files that Caffe refuses as well."""
-
-GUESSES = {
-    "examples/xor_hello_world/xor_net.prototxt": (2, 2),
-    "proto/test_baseline_alexnet": (2, 4, 256, 256),
-}
-"""What an input of open shape is given, where that is not three channels of 256 x 256."""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not NET_FILES, reason="third-party prototxts are not part of the project")
-def test_public_nets_build() -> None:
-    """In the phase they are for, torch modules too: all but those that Caffe refuses."""
-    types = registry()
-    built, refused = 0, []
-    for path in NET_FILES:
-        try:
-            definition = read_definition(str(path))
-        except CaffeError:
-            continue  # tests/format holds every file's reading against what it should be
-        guess = next((g for part, g in GUESSES.items() if part in str(path)), GUESS)
-        error = _first_error(definition, types, guess)
-        built += error is None
-        if error and not any(part in str(path) for part in NOT_NETS):
-            refused.append((str(path.relative_to(SHARED / "prototxts")), error))
-    assert refused == []
-    assert built / (built + len(NOT_NETS)) >= 0.99
-
-
-def _first_error(
-    definition: pb.NetParameter, types: Registry, guess: tuple[int, ...]
-) -> str | None:
-    errors = []
-    for phase, stages in (("TEST", ()), ("TRAIN", ()), ("TEST", ("deploy",))):
-        given: dict[str, tuple[int, ...]] = {}
-        for _ in range(4):
-            try:
-                _build(assemble(definition, Options(phase, stages, input_shapes=given), types))
-            except CaffeError as error:
-                errors.append(str(error))
-                given |= dict.fromkeys(re.findall(r"input_shapes=\{'([^']+)'", errors[-1]), guess)
-            else:
-                return None
-    return errors[0]
-
-
-def _build(net: Assembled) -> None:
-    """Plan the weights and make the modules; their memory, gigabytes in all, is not needed."""
-    plan_slots(net.net, net.layers)
-    for layer in net.layers:
-        if layer.role is not Role.INPUT:
-            layer.module([net.net.shapes[value] for value in layer.spec.reads])
