@@ -84,8 +84,9 @@ class BatchNorm(Layer):
                 )
         if phase == "TRAIN":
             refuse(self.param, "update_global_stats", "stats_batch_size")
-        if not self.param.eps >= 0:
-            raise ShapeError(f"eps {self.param.eps} is negative: give a small positive number")
+        eps = self.param.eps
+        if not (eps > 0 or (eps == 0 and self.stored)):  # torch takes no 0 with a batch's variance
+            raise ShapeError(f"eps is {eps}: give a small positive number")
 
     def top_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """Return the bottom's shape."""

@@ -155,7 +155,7 @@ class _Divide(torch.autograd.Function):
 
 def spread(blob: Tensor, x: Tensor, axis: int) -> Tensor:
     """Return ``blob`` shaped to broadcast over ``x`` from its axis ``axis`` on."""
-    return blob.reshape(*blob.shape, *[1] * (x.dim() - axis - blob.dim()))
+    return blob.reshape((*blob.shape, *[1] * (x.dim() - axis - blob.dim())))
 
 
 class Scale(Weighted):

@@ -268,3 +268,30 @@ def test_a_matrix_that_is_no_file_is_an_error(tmp_path: Path, source: str) -> No
     text, how = one("InfogainLoss", f"infogain_loss_param {{ source: '{source}' }}", (2, 3), (2,))
     with pytest.raises(CaffeError):
         net(tmp_path, text, **how)
+
+
+@pytest.mark.parametrize(("eps", "phase"), [(0, "TRAIN"), (-1, "TEST"), ("nan", "TEST")])
+def test_an_eps_that_a_batchs_variance_cannot_take_is_refused(
+    tmp_path: Path, eps: object, phase: str
+) -> None:
+    text, how = one("BatchNorm", f"batch_norm_param {{ eps: {eps} }}", (2, 3))
+    with pytest.raises(CaffeError, match="eps"):
+        net(tmp_path, text, phase=phase, **how)
+
+
+def test_classes_that_cannot_be_counted_against_each_other_are_refused(tmp_path: Path) -> None:
+    text, how = one("SegAccuracy", "", (1, 65536, 2, 2), (1, 1, 2, 2))
+    with pytest.raises(CaffeError, match="classes"):
+        net(tmp_path, text, **how)
+
+
+def test_targets_of_more_numbers_than_steps_are_refused(tmp_path: Path) -> None:
+    text, how = one("CTCLoss", "", (4, 1, 3), (4, 1, 2), (4, 1))
+    with pytest.raises(CaffeError, match="targets"):
+        net(tmp_path, text, **how)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("Scale", 6), ("Bias", 5)])
+def test_a_scalar_goes_with_a_scalar(tmp_path: Path, kind: str, expected: float) -> None:
+    text, how = one(kind, "", (), ())
+    assert net(tmp_path, text, **how).run({"b0": np.array(2), "b1": np.array(3)})["t0"] == expected
