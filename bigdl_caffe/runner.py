@@ -183,9 +183,12 @@ class Runner:
         self._module.reset()
 
     def check_fetch(self, fetch: Sequence[str] | None) -> tuple[str, ...]:
-        """Return the blobs to fetch, the outputs for None; raise `CaffeError` for unknown ones."""
+        """Return the blobs to fetch, the outputs for None; raise `CaffeError` for unknown ones.
+
+        Values are known too: ``conv1~0`` is what the blob held before it was changed in place.
+        """
         wanted = self.outputs if fetch is None else blob_list(fetch)
-        check_blobs(wanted, self.blob_shapes)
+        check_blobs([name for name in wanted if name not in self.net.shapes], self.blob_shapes)
         return wanted
 
     def shapes_at(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bigdl_caffe.graph.ir import LayerDef, Net
+from bigdl_caffe.graph.ir import LayerDef, Net, Shape
 from bigdl_caffe.graph.names import ALIAS
 
 HEADER = ("layer", "type", "bottoms", "top shape", "params", "MACs")
@@ -48,27 +48,33 @@ def summarise(net: Net, costs: Sequence[Cost]) -> str:
     widths = [max(map(len, column)) for column in zip(HEADER, *rows, foot, strict=True)]
     line = "-" * (sum(widths) + 2 * (len(widths) - 1))
     head = f"{net.name or '(no name)'}, phase {net.phase}"
-    body = [_format(row, widths) for row in (HEADER, *rows)]
+    body = [format_row(row, widths, RIGHT) for row in (HEADER, *rows, foot)]
     ends = [
-        "inputs:  " + ", ".join(f"{blob} {_shape(shape)}" for blob, shape in net.inputs.items()),
-        "outputs: " + ", ".join(f"{blob} {_shape(net.shapes[blob])}" for blob in net.outputs),
+        "inputs:  " + _blobs(net.inputs),
+        "outputs: " + _blobs({blob: net.shapes[blob] for blob in net.outputs}),
     ]
-    return "\n".join([head, line, body[0], line, *body[1:], line, _format(foot, widths), *ends])
+    return "\n".join([head, line, body[0], line, *body[1:-1], line, body[-1], *ends])
+
+
+def _blobs(shapes: Mapping[str, Shape]) -> str:
+    return ", ".join(f"{blob} {format_shape(shape)}" for blob, shape in shapes.items())
 
 
 def _row(layer: LayerDef, net: Net, cost: Cost) -> tuple[str, ...]:
-    shapes = ", ".join(_shape(net.shapes[v]) for v in layer.writes if v in net.shapes)
+    shapes = ", ".join(format_shape(net.shapes[v]) for v in layer.writes if v in net.shapes)
     numbers = [f"{n:,}" if n else "" for n in (cost.params, cost.macs)]
     return (layer.name, layer.type, ", ".join(layer.bottoms), shapes, *numbers)
 
 
-def _shape(shape: Sequence[int]) -> str:
+def format_shape(shape: Sequence[int]) -> str:
+    """Return a shape as a table shows it."""
     return "×".join(map(str, shape)) or "scalar"
 
 
-def _format(row: Sequence[str], widths: Sequence[int]) -> str:
+def format_row(row: Sequence[str], widths: Sequence[int], right: Collection[int]) -> str:
+    """Return a table's row, each cell as wide as its column and at its left or ``right`` end."""
     cells = (
-        cell.rjust(width) if i in RIGHT else cell.ljust(width)
+        cell.rjust(width) if i in right else cell.ljust(width)
         for i, (cell, width) in enumerate(zip(row, widths, strict=True))
     )
     return "  ".join(cells).rstrip()

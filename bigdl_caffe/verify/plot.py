@@ -1,0 +1,149 @@
+"""The error along a net as a picture: SVG by hand, so that nothing need be installed.
+
+Left to right are the values in execution order, upwards the error on a logarithmic scale
+that is the same in every picture. Values over the tolerance are red; the first of them, and
+each that is ten times worse than all before it, has its layer's name above it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from xml.sax.saxutils import escape
+
+from bigdl_caffe.verify.comparison import Comparison, Row
+from bigdl_caffe.verify.table import describe, verdict
+
+WIDTH, HEIGHT = 1000, 520
+LEFT, RIGHT, TOP, BOTTOM = 110, 890, 170, 400
+"""The edges of the area that holds the curve."""
+LOW, HIGH = -9, 1
+"""The powers of ten at its bottom and its top; no error is over 2."""
+SPACING = 15
+"""The least distance of two slanted names: the height of their letters, seen along the axis."""
+LONGEST = 22
+"""Letters of a name that are shown."""
+
+_HEAD = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+    f'width="{WIDTH}" height="{HEIGHT}">'
+)
+_STYLE = """
+text { font: 11px Helvetica, Arial, sans-serif; fill: #444 }
+.title { font-size: 15px; font-weight: bold; fill: #222 }
+.grid { stroke: #e6e6e6 } .axis { stroke: #999 }
+.curve { fill: none; stroke: #9db4cc; stroke-width: 1.2 }
+.limit { stroke: #2a8a4a; stroke-dasharray: 5 4 } .limit-text { fill: #2a8a4a }
+.good { fill: #3a6ea5 } .bad { fill: #c8321e }
+.lead { stroke: #c8321e; stroke-width: 0.8; stroke-opacity: 0.5 } .lead-text { fill: #c8321e }
+"""
+
+
+Place = tuple[float, float]
+"""(x, y) in the picture."""
+
+
+def plot(comparison: Comparison) -> str:
+    """Return the picture as the text of an SVG file."""
+    rows = comparison.rows
+    step = (RIGHT - LEFT) / max(len(rows) - 1, 1)
+    places = [(LEFT + i * step, _height(_size(row))) for i, row in enumerate(rows)]
+    parts = [
+        *_frame(comparison),
+        *_names(rows, places),
+        *_leads(rows, places),
+        _curve(places),
+        *(_dot(row, at, 3.5 if step > 8 else 2) for row, at in zip(rows, places, strict=True)),
+    ]
+    return "\n".join([_HEAD, f"<style>{_STYLE}</style>", *parts, "</svg>\n"])
+
+
+def _frame(comparison: Comparison) -> Iterator[str]:
+    """Yield the ground, the title, the scale and the line of the tolerance."""
+    yield f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
+    title, _, rest = verdict(comparison).partition(": ")
+    yield _text(30, 32, title, cls="title")
+    yield _text(30, 52, _short(rest, 150))
+    for power in range(LOW, HIGH + 1):
+        y = _height(10.0**power)
+        yield _line(LEFT, y, RIGHT, y, "axis" if power == LOW else "grid")
+        label = f"1e{power}" if power > LOW else f"≤ 1e{power}"
+        yield _text(LEFT - 12, y + 4, label, anchor="end")
+    middle = (TOP + BOTTOM) / 2
+    yield _text(34, middle, "largest difference / largest magnitude", "middle", turn=-90)
+    y = _height(comparison.tolerance)
+    yield _line(LEFT, y, RIGHT, y, "limit")
+    yield _text(RIGHT + 8, y + 4, f"tolerance {comparison.tolerance:g}", cls="limit-text")
+
+
+def _names(rows: Sequence[Row], places: Sequence[Place]) -> Iterator[str]:
+    """Yield names of layers under the axis: all, or as many as can be read."""
+    every = math.ceil(SPACING * max(len(rows) - 1, 1) / (RIGHT - LEFT))
+    for row, (x, _) in list(zip(rows, places, strict=True))[::every]:
+        yield _line(x, BOTTOM, x, BOTTOM + 4, "axis")
+        yield _text(x + 3, BOTTOM + 14, _short(row.layer), "end", turn=-45)
+
+
+def _leads(rows: Sequence[Row], places: Sequence[Place]) -> Iterator[str]:
+    """Yield the names of layers at which the error begins or jumps, above the curve."""
+    free = -math.inf
+    for i in _jumps(rows):
+        x, y = places[i]
+        if x < free:
+            continue
+        free = x + SPACING
+        yield _line(x, TOP - 4, x, y, "lead")
+        yield _text(x, TOP - 9, _short(rows[i].layer), turn=-45, cls="lead-text")
+
+
+def _jumps(rows: Sequence[Row]) -> list[int]:
+    """Return which rows depart, and are the first to do so or ten times worse than before."""
+    worst = accumulate((_size(row) if row.departs else 0.0 for row in rows), max, initial=0.0)
+    return [i for i, (old, new) in enumerate(pairwise(worst)) if new > 10 * old]
+
+
+def _size(row: Row) -> float:
+    """Return the error to draw: at the top where there is none to speak of."""
+    return math.inf if row.nans else row.error
+
+
+def _height(error: float) -> float:
+    """Return how far down the picture ``error`` is drawn."""
+    power = math.log10(error) if 0 < error < math.inf else (HIGH if error else LOW)
+    share = (min(max(power, LOW), HIGH) - LOW) / (HIGH - LOW)
+    return BOTTOM - share * (BOTTOM - TOP)
+
+
+def _curve(places: Sequence[Place]) -> str:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return f'<polyline class="curve" points="{points}"/>'
+
+
+def _dot(row: Row, place: Place, radius: float) -> str:
+    told = _clean(f"{row.layer} ({row.type}), blob {row.blob}: {describe(row)}")
+    colour = "bad" if row.departs else "good"
+    dot = f'<circle class="{colour}" cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="{radius}">'
+    return f"{dot}<title>{told}</title></circle>"
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, cls: str) -> str:
+    return f'<line class="{cls}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(
+    x: float, y: float, text: str, anchor: str = "start", turn: int = 0, cls: str = ""
+) -> str:
+    turned = f' transform="rotate({turn} {x:.1f} {y:.1f})"' if turn else ""
+    place = f'class="{cls}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turned}'
+    return f"<text {place}>{_clean(text)}</text>"
+
+
+def _short(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _clean(text: str) -> str:
+    """Return ``text`` for XML, which cannot hold control characters even escaped."""
+    return escape(re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text))
