@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from bigdl_caffe.data import SOURCES, shapes
 from bigdl_caffe.errors import CaffeError
@@ -21,27 +22,40 @@ from bigdl_caffe.layers.assemble import Options, assemble
 from bigdl_caffe.layers.registry import Layer, Registry, find, registry, type_key
 from bigdl_caffe.model import Model
 from bigdl_caffe.weights.fill import fill_table
+from bigdl_caffe.weights.match import LoadReport
 from bigdl_caffe.weights.slots import plan_slots
 
 log = logging.getLogger("bigdl_caffe")
 
+Files = str | Path | Sequence[str | Path]
+"""One weight file, or several that are loaded one after another."""
+
 
 def load(
     prototxt: str,
-    caffemodel: str | None,
+    caffemodel: Files | None,
     options: Options,
     converters: Mapping[str, type[Layer]],
     strict: bool,
 ) -> Model:
     """Return the model of ``prototxt`` with the numbers of ``caffemodel``."""
     definition = read_definition(prototxt, registry(converters))
-    with nullcontext() if caffemodel is None else open_weights(caffemodel) as source:
-        return build(definition, source, options, converters, strict, prototxt)
+    with nullcontext(()) if caffemodel is None else _opened(caffemodel) as sources:
+        return build(definition, sources, options, converters, strict, prototxt)
+
+
+@contextmanager
+def _opened(caffemodel: Files) -> Iterator[Sequence[WeightSource]]:
+    files = [caffemodel] if isinstance(caffemodel, (str, Path)) else caffemodel
+    if not files:
+        raise CaffeError("no weight file is given: give one path, or several in a sequence")
+    with ExitStack() as stack:
+        yield [stack.enter_context(open_weights(str(file))) for file in files]
 
 
 def build(
     definition: pb.NetParameter,
-    source: WeightSource | None,
+    source: WeightSource | Sequence[WeightSource] | None,
     options: Options,
     converters: Mapping[str, type[Layer]],
     strict: bool = True,
@@ -52,7 +66,8 @@ def build(
     Parameters
     ----------
     definition : NetParameter
-    source : WeightSource or None
+    source : WeightSource, a sequence of them, or None
+        Of several, a later one's layers replace an earlier one's.
     options, converters, strict
         As of `bigdl_caffe.Model.load_caffe_model`.
     origin : str
@@ -62,10 +77,15 @@ def build(
     options = with_sources_shapes(definition, options, types)
     assembled = assemble(definition, options, types)
     slots = plan_slots(assembled.net, assembled.layers)
-    table, report = fill_table(assembled.net, slots, source, strict)
-    if source is not None and (report.missing or report.unused or report.notes):
-        log.warning("%s: %s", source.file, report)
+    sources = source if isinstance(source, Sequence) else [source] if source else []
+    table, report = fill_table(assembled.net, slots, sources, strict)
+    _log(report, sources)
     return Model(assembled, slots, table, options, converters, report, origin)
+
+
+def _log(report: LoadReport, sources: Sequence[WeightSource]) -> None:
+    level = logging.WARNING if report.remarkable else logging.INFO
+    log.log(level, "%s: %s", ", ".join(source.file for source in sources), report)
 
 
 def read_definition(prototxt: str, types: Registry | None = None) -> pb.NetParameter:

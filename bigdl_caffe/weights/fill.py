@@ -12,13 +12,13 @@ from bigdl_caffe.errors import CaffeError, NetError, WeightMismatchError
 from bigdl_caffe.format.source import BlobRef, WeightSource
 from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.layers.fillers import fill
-from bigdl_caffe.weights.match import LoadReport, match
+from bigdl_caffe.weights.match import LoadReport, Match, Target, match
 from bigdl_caffe.weights.slots import Slot, owned_shapes
 from bigdl_caffe.weights.table import WeightTable, allocate
 
 
 def fill_table(
-    net: Net, slots: Sequence[Slot], source: WeightSource | None, strict: bool = True
+    net: Net, slots: Sequence[Slot], sources: Sequence[WeightSource], strict: bool = True
 ) -> tuple[WeightTable, LoadReport]:
     """Return the weights of ``net``.
 
@@ -26,10 +26,11 @@ def fill_table(
     ----------
     net : Net
     slots : sequence of Slot
-    source : WeightSource, optional
-        The weight file; None leaves everything to the layers' fillers.
+    sources : sequence of WeightSource
+        The weight files, a later one's layers in place of an earlier one's; none leaves
+        everything to the layers' fillers.
     strict : bool
-        Whether a layer that the file lacks is an error; otherwise its filler fills it.
+        Whether a layer that all files lack is an error; otherwise its filler fills it.
 
     Raises
     ------
@@ -38,25 +39,30 @@ def fill_table(
     NetError
         With every filler that cannot fill its blob.
     """
-    if source is None:
+    if not sources:
         table = allocate(owned_shapes(slots))
         _run_fillers(net, slots, table, skip={})
         return table, LoadReport()
-    found = match(net, slots, source)
+    found = match(Target([spec.name for spec in net.layers], slots), sources)
     problems = list(found.problems)
     if strict:
-        problems += [
-            f"layer '{name}' has no weights in {source.file}; pass strict=False to start it "
-            "from its fillers"
-            for name in found.report.missing
-            if name not in found.misfits
-        ]
+        problems += lacking(found, sources, "strict=False to start it from its fillers")
     if problems:
         raise WeightMismatchError(*problems)
     table = allocate(owned_shapes(slots))
     _run_fillers(net, slots, table, skip=found.copies)
-    _copy(found.copies, table)
+    copy_blobs(found.copies, table)
     return table, found.report
+
+
+def lacking(found: Match, sources: Sequence[WeightSource], instead: str) -> list[str]:
+    """Return a problem for each layer that no file has: pass ``instead`` to go without."""
+    files = ", ".join(source.file for source in sources)
+    return [
+        f"layer '{name}' has no weights in {files}; pass {instead}"
+        for name in found.report.missing
+        if name not in found.misfits
+    ]
 
 
 def _run_fillers(
@@ -78,7 +84,7 @@ def _run_fillers(
         raise NetError(*problems)
 
 
-def _copy(copies: Mapping[str, BlobRef], table: WeightTable) -> None:
+def copy_blobs(copies: Mapping[str, BlobRef], table: WeightTable) -> None:
     """Copy each blob once, from the file into the table, on as many threads as help."""
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         work = [

@@ -20,17 +20,15 @@ from tests.paths import GOLDEN
 
 CASES = {path.parent.name: path.parent for path in sorted(GOLDEN.glob("weights/*/meta.json"))}
 META = {name: json.loads((case / "meta.json").read_text()) for name, case in CASES.items()}
-# Loading several files one after another belongs to fine-tuning, which is not there yet.
-SEVERAL = {name for name, meta in META.items() if len(meta["files"]) > 1}
 # A person who gives an empty file made a mistake; Caffe loads nothing and goes on.
 STRICTER = {"empty_file"}
-LOADED = [n for n, m in META.items() if m["ok"] and n not in SEVERAL | STRICTER]
+LOADED = [n for n, m in META.items() if m["ok"] and n not in STRICTER]
 REFUSED = [n for n, m in META.items() if not m["ok"]] + sorted(STRICTER)
 
 
 def _load(case: Path, strict: bool = False) -> Model:
-    (file,) = json.loads((case / "meta.json").read_text())["files"]
-    return Model.load_caffe_model(case / "net.prototxt", case / file, strict=strict)
+    files = [case / file for file in META[case.name]["files"]]
+    return Model.load_caffe_model(case / "net.prototxt", files, strict=strict)
 
 
 @pytest.mark.parametrize("name", LOADED)
@@ -63,6 +61,32 @@ def test_a_missing_layer_is_an_error_unless_strict_is_false() -> None:
     assert _load(case).load_report.missing == ("scale", "prelu", "ip", "gain")
 
 
+def test_of_several_files_each_layer_is_the_last_ones() -> None:
+    case = CASES["two_files"]
+    files = [case / "w1.caffemodel", case / "w2.caffemodel"]
+    alone = [Model.load_caffe_model(case / "net.prototxt", f, strict=False) for f in files]
+    both = Model.load_caffe_model(case / "net.prototxt", files, strict=False)
+    for layer, blobs in both.params.items():
+        theirs = alone[layer in alone[1].load_report.copied].params[layer]
+        for ours, expected in zip(blobs, theirs, strict=True):
+            np.testing.assert_array_equal(ours.detach(), expected.detach())
+
+
+def test_of_several_files_every_layer_has_to_be_in_one(tmp_path: Path) -> None:
+    case = CASES["missing_layers"]
+    some, rest = case / "w.caffemodel", CASES["plain"] / "w.caffemodel"
+    model = Model.load_caffe_model(case / "net.prototxt", [some, rest])
+    assert not model.load_report.missing
+    with pytest.raises(WeightMismatchError, match=r"w\.caffemodel, .*w\.caffemodel") as caught:
+        Model.load_caffe_model(case / "net.prototxt", [some, some])
+    assert len(caught.value.problems) == 4
+
+
+def test_no_file_at_all_is_an_error() -> None:
+    with pytest.raises(CaffeError, match="no weight file"):
+        Model.load_caffe_model(CASES["plain"] / "net.prototxt", [])
+
+
 def test_every_misfit_is_in_one_error(tmp_path: Path) -> None:
     text = (CASES["plain"] / "net.prototxt").read_text()
     net = tmp_path / "net.prototxt"
@@ -88,7 +112,7 @@ def test_the_files_numbers_arrive_bit_for_bit() -> None:
     case = CASES["plain"]
     net = assemble(read_definition(str(case / "net.prototxt")), Options(), registry())
     with open_weights(case / "w.caffemodel") as source:
-        table, _ = fill_table(net.net, plan_slots(net.net, net.layers), source)
+        table, _ = fill_table(net.net, plan_slots(net.net, net.layers), [source])
         for layer in source.layers:
             for i, blob in enumerate(layer.blobs):
                 out = np.empty(blob.count, np.float32)
