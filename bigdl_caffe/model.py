@@ -11,13 +11,13 @@ from typing import IO, TYPE_CHECKING, Any
 from torch import Tensor
 
 from bigdl_caffe import feeding
+from bigdl_caffe.bigdl_names import BigDLNames
 from bigdl_caffe.bundle import Bundle, bundle, check_blobs, read_description
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.graph.summary import Cost, summarise
 from bigdl_caffe.layers.assemble import Assembled, Options, assemble
 from bigdl_caffe.layers.registry import Layer, count, registry
 from bigdl_caffe.nn.net import blob_list
-from bigdl_caffe.runner import Runner
 from bigdl_caffe.weights.match import LoadReport
 from bigdl_caffe.weights.slots import Slot, plan_slots
 from bigdl_caffe.weights.table import WeightTable, open_table
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bigdl_caffe.image import Recipe
 
 
-class Model(Runner):
+class Model(BigDLNames):
     """A Caffe net and its weights.
 
     Make one with `load_caffe_model` (from Caffe's files) or `open_bundle` (from one
@@ -63,7 +63,7 @@ class Model(Runner):
     @staticmethod
     def load_caffe_model(
         prototxt: str | Path,
-        caffemodel: str | Path | None,
+        caffemodel: str | Path | Sequence[str | Path] | None,
         *,
         phase: str = "TEST",
         stages: Sequence[str] = (),
@@ -79,9 +79,9 @@ class Model(Runner):
         ----------
         prototxt : str or Path
             The net's definition: path or URI; V0, V1 or V2.
-        caffemodel : str or Path or None
-            The weights: binary of any version, or HDF5. None builds the net from its
-            fillers.
+        caffemodel : str or Path, a sequence of them, or None
+            The weights: binary of any version, or HDF5; of several files, a later one's
+            layers replace an earlier one's. None builds the net from its fillers.
         phase : {"TEST", "TRAIN"}
             Which include and exclude rules hold, and how BatchNorm, Dropout and the
             like behave. In TEST, losses and metrics fall away and data layers are inputs.
@@ -98,7 +98,7 @@ class Model(Runner):
         converters : mapping of str to Layer subclass, optional
             Your own layer types by Caffe type name; they may override built-ins.
         strict : bool
-            Whether a layer that the file has no weights for is an error. Otherwise it
+            Whether a layer that no file has weights for is an error. Otherwise it
             starts from its filler, and a warning says so.
 
         Raises
@@ -119,8 +119,7 @@ class Model(Runner):
             None if outputs is None else blob_list(outputs),
             feeding.check_shapes(input_shapes or {}),
         )
-        weights = None if caffemodel is None else str(caffemodel)
-        return load(str(prototxt), weights, options, converters or {}, strict)
+        return load(str(prototxt), caffemodel, options, converters or {}, strict)
 
     @staticmethod
     def open_bundle(

@@ -22,7 +22,7 @@ LEVELS: list[set[str]] = [
     {"layers", "nn"},
     {"weights"},
     {"data", "image"},
-    {"bundle", "feeding", "load", "model", "runner"},
+    {"bigdl_names", "bundle", "feeding", "load", "model", "nodes", "runner"},
     {"spark", "train", "export", "verify"},
     {"cli", "report", "__main__"},
 ]
