@@ -21,7 +21,8 @@ LEFT, RIGHT, TOP, BOTTOM = 110, 890, 170, 400
 """The edges of the area that holds the curve."""
 LOW, HIGH = -9, 1
 """The powers of ten at its bottom and its top; no error is over 2."""
-SPACING = 15
+_ENDS = {LOW: f"≤ 1e{LOW}", HIGH: "NaN, shape"}
+SPACING = 22
 """The least distance of two slanted names: the height of their letters, seen along the axis."""
 LONGEST = 22
 """Letters of a name that are shown."""
@@ -31,7 +32,7 @@ _HEAD = (
     f'width="{WIDTH}" height="{HEIGHT}">'
 )
 _STYLE = """
-text { font: 11px Helvetica, Arial, sans-serif; fill: #444 }
+text { font: 11px Helvetica, Arial, DejaVu Sans, sans-serif; fill: #444 }
 .title { font-size: 15px; font-weight: bold; fill: #222 }
 .grid { stroke: #e6e6e6 } .axis { stroke: #999 }
 .curve { fill: none; stroke: #9db4cc; stroke-width: 1.2 }
@@ -63,13 +64,14 @@ def plot(comparison: Comparison) -> str:
 def _frame(comparison: Comparison) -> Iterator[str]:
     """Yield the ground, the title, the scale and the line of the tolerance."""
     yield f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
-    title, _, rest = verdict(comparison).partition(": ")
-    yield _text(30, 32, title, cls="title")
-    yield _text(30, 52, _short(rest, 150))
+    first = comparison.first
+    title = "A and B are equal" if first is None else f"A and B part at layer '{first}'"
+    yield _text(30, 32, _short(title, 90), cls="title")
+    yield _text(30, 52, _short(verdict(comparison), 150))
     for power in range(LOW, HIGH + 1):
         y = _height(10.0**power)
         yield _line(LEFT, y, RIGHT, y, "axis" if power == LOW else "grid")
-        label = f"1e{power}" if power > LOW else f"≤ 1e{power}"
+        label = _ENDS.get(power, f"1e{power}")
         yield _text(LEFT - 12, y + 4, label, anchor="end")
     middle = (TOP + BOTTOM) / 2
     yield _text(34, middle, "largest difference / largest magnitude", "middle", turn=-90)
@@ -105,7 +107,7 @@ def _jumps(rows: Sequence[Row]) -> list[int]:
 
 
 def _size(row: Row) -> float:
-    """Return the error to draw: at the top where there is none to speak of."""
+    """Return the error to draw: infinite where there are NaN."""
     return math.inf if row.nans else row.error
 
 
@@ -141,7 +143,9 @@ def _text(
 
 
 def _short(text: str, longest: int = LONGEST) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    """Return ``text``, or its two ends, which tell one layer of a block from the next."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[: longest - half - 1]}…{text[-half:]}"
 
 
 def _clean(text: str) -> str:
