@@ -74,7 +74,7 @@ def _inferred(
 ) -> dict[str, Shape]:
     bottoms = [shapes[value] for value in layer.reads]
     made = rule.top_shapes(bottoms) if bottoms else rule.fed_shapes(given)
-    tops = [tuple(shape) for shape in made]
+    tops = _per_top(layer, made)
     for blob, shape in zip(layer.tops, tops, strict=True):
         if any(size < 1 for size in shape):
             raise ShapeError(
@@ -87,3 +87,17 @@ def _inferred(
                 "a blob can hold: check pad, num_output and the input shape"
             )
     return dict(zip(layer.writes, tops, strict=True))
+
+
+def _per_top(layer: LayerDef, made: object) -> list[Shape]:
+    """Return ``made`` as shapes; raise where a custom layer's rule gives no such thing."""
+    try:
+        shapes = [tuple(int(size) for size in shape) for shape in made]  # type: ignore[attr-defined]  # or TypeError
+    except (TypeError, ValueError):
+        shapes = []
+    if len(shapes) != len(layer.tops):
+        raise ShapeError(
+            f"its type's top_shapes gives {made!r} for {len(layer.tops)} tops: return a list of "
+            "one shape a top"
+        )
+    return shapes

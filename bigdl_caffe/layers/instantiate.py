@@ -50,7 +50,10 @@ def _one(spec: LayerDef, types: Registry, phase: str) -> Layer:
     if not cls.takes_unknown_values:
         _refuse_unknown_values(spec)
     own = spec.param.HasField("phase")  # as Net::Init, which gives a layer its net's only then
-    return cls(spec, pb.Phase.Name(spec.param.phase) if own else phase)
+    layer = cls(spec, pb.Phase.Name(spec.param.phase) if own else phase)
+    if not hasattr(layer, "spec"):
+        raise NetError(f"{cls.__name__}.__init__ has to call super().__init__(spec, phase)")
+    return layer
 
 
 def _refuse_unknown_values(spec: LayerDef) -> None:

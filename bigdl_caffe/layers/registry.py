@@ -244,8 +244,11 @@ _LAYERS: dict[str, type[Layer]] = {}
 
 def register(*types: str) -> Callable[[type[Layer]], type[Layer]]:
     """Register the decorated `Layer` class for Caffe's ``types``; a later one overrides."""
+    if not types or not all(isinstance(name, str) for name in types):
+        raise CaffeError('say for which type of Caffe the class is: @register("Type")')
 
     def add(cls: type[Layer]) -> type[Layer]:
+        _check_class(types[0], cls)
         cls.type_name = types[0]
         _LAYERS.update(dict.fromkeys(types, cls))
         return cls
@@ -258,11 +261,18 @@ def registry(converters: Mapping[str, type[Layer]] | None = None) -> Registry:
     from bigdl_caffe import layers  # noqa: F401  (importing the package registers the built-ins)
 
     for name, cls in (converters or {}).items():
-        if not (isinstance(cls, type) and issubclass(cls, Layer)):
-            raise CaffeError(
-                f"the converter for '{name}' is {cls!r}: give a subclass of bigdl_caffe.Layer"
-            )
+        _check_class(name, cls)
     return {**_LAYERS, **(converters or {})}
+
+
+def _check_class(name: str, cls: type[Layer]) -> None:
+    said = f"the converter for '{name}' is {cls!r}"
+    if not (isinstance(cls, type) and issubclass(cls, Layer)):
+        raise CaffeError(f"{said}: give a subclass of bigdl_caffe.Layer")
+    if cls.module is Layer.module and cls.role is not Role.INPUT:
+        raise CaffeError(f"{said}, which has no method module(): write it to say what is computed")
+    if not (isinstance(cls.bottoms, Arity) and isinstance(cls.tops, Arity)):
+        raise CaffeError(f"{said}, whose bottoms or tops are no arity: write exactly(2), say")
 
 
 def find(types: Registry, spec: LayerDef) -> type[Layer]:

@@ -36,6 +36,11 @@ class _Step:
             bottoms[i] = bottoms[i].detach()
         made = self.module(*bottoms)
         tops = (made,) if isinstance(made, Tensor) else made
+        if not isinstance(tops, (tuple, list)) or len(tops) != len(self.writes):
+            raise CaffeError(
+                f"{self.module} gives {type(made).__name__} for {', '.join(self.writes)}: it "
+                "has to give a tensor, or a tuple of one a blob"
+            )
         for value, top in zip(self.writes, tops, strict=True):
             values.setdefault(value, top)
         for value in self.frees:

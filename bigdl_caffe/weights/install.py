@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bigdl_caffe.errors import UnsupportedLayerError
 from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.layers.assemble import Assembled
+from bigdl_caffe.layers.contract import module_of
 from bigdl_caffe.layers.registry import Layer, Role
 from bigdl_caffe.nn.gradient import GradientEnd
 from bigdl_caffe.nn.net import CaffeNet
@@ -50,7 +51,7 @@ def _module(layer: Layer, net: Net) -> nn.Module | None:
     if layer.role is Role.INPUT and type(layer).module is Layer.module:
         return None
     try:
-        module = layer.module([net.shapes[value] for value in layer.spec.reads])
+        module = module_of(layer, [net.shapes[value] for value in layer.spec.reads])
     except UnsupportedLayerError as error:
         return _Refusal(f"{layer.spec}: {error}")
     blocked = layer.no_gradient_to()
@@ -71,6 +72,8 @@ def _tensor(slot: Slot, table: WeightTable, owners: dict[str, Tensor], forced: b
 
 def _install(module: nn.Module, slot: Slot, tensor: Tensor) -> None:
     attr = slot.spec.attr
+    # As any module says which of its tensors a layer's blobs are: see weights/torch_layouts.py.
+    vars(module)["caffe_blobs"] = (*vars(module).get("caffe_blobs", ()), attr)
     if isinstance(tensor, nn.Parameter):
         module.register_parameter(attr, tensor)
     elif tensor.requires_grad:

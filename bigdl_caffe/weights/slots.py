@@ -13,6 +13,7 @@ from bigdl_caffe.errors import NetError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef, Net, Shape
 from bigdl_caffe.graph.names import unique_names
+from bigdl_caffe.layers.contract import blobs_of
 from bigdl_caffe.layers.registry import BlobSpec, Layer, count
 
 
@@ -56,7 +57,7 @@ def plan_slots(net: Net, layers: Sequence[Layer]) -> tuple[Slot, ...]:
     plan = _Plan()
     keys = unique_names(spec.name for spec in net.layers)  # Caffe lets two have one name
     for i, (spec, layer, key) in enumerate(zip(net.layers, layers, keys, strict=True)):
-        for j, blob in enumerate(layer.blob_specs([net.shapes[v] for v in spec.reads])):
+        for j, blob in enumerate(blobs_of(layer, [net.shapes[v] for v in spec.reads])):
             plan.add(i, j, spec, blob, f"{key}/{j}")
     if plan.problems:
         raise NetError(*plan.problems)
