@@ -20,13 +20,16 @@ if TYPE_CHECKING:
         UnsupportedLayerError,
         WeightMismatchError,
     )
-    from bigdl_caffe.layers.registry import Layer, register
+    from bigdl_caffe.format._pb.caffe_pb2 import FillerParameter
+    from bigdl_caffe.layers.arity import at_least, between, exactly
+    from bigdl_caffe.layers.registry import BlobSpec, Layer, Role, register
     from bigdl_caffe.model import Model
 
 _HOMES = {
     "Model": "model",
-    "Layer": "layers.registry",
-    "register": "layers.registry",
+    "FillerParameter": "format._pb.caffe_pb2",
+    **dict.fromkeys(("BlobSpec", "Layer", "Role", "register"), "layers.registry"),
+    **dict.fromkeys(("at_least", "between", "exactly"), "layers.arity"),
     **dict.fromkeys(
         (
             "CaffeError",
@@ -43,16 +46,22 @@ _HOMES = {
 }
 
 __all__ = [
+    "BlobSpec",
     "CaffeError",
     "CaffeFormatError",
+    "FillerParameter",
     "ImageError",
     "Layer",
     "Model",
     "NetError",
     "ParseError",
+    "Role",
     "ShapeError",
     "UnsupportedLayerError",
     "WeightMismatchError",
+    "at_least",
+    "between",
+    "exactly",
     "register",
 ]
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import torch
 from pyspark import TaskContext, cloudpickle
 
-from bigdl_caffe.layers.registry import registry
+from bigdl_caffe.layers.registry import registry, type_key
 from bigdl_caffe.spark.batches import ScoreJob, count_nothing, score_batches
 from bigdl_caffe.spark.ship import open_shipped
 from bigdl_caffe.spark.ways import Shipped
@@ -36,7 +36,7 @@ _models: OrderedDict[tuple[str, bytes], Model] = OrderedDict()
 def pickle_converters(model: Model) -> bytes:
     """Return the net's layer types that are not ours, by value where workers lack their module."""
     types = registry(model.converters)
-    used = {layer.type: types[layer.type] for layer in model.net.layers}
+    used = {key: types[key] for key in map(type_key, model.net.layers)}
     own = {name: cls for name, cls in used.items() if not cls.__module__.startswith("bigdl_caffe.")}
     pickled: bytes = cloudpickle.dumps(own)  # type: ignore[no-untyped-call]  # pyspark has no type
     return pickled
