@@ -99,7 +99,7 @@ REFUSED = [
     ("SPP", "spp_param { pyramid_height: 1 }", (2, 4), "takes 4 axes"),
     ("LRN", "lrn_param { local_size: 4294967295 }", IMAGE, "beyond 2147483647"),
     ("MVN", "", (1, 2, 3, 4, 5), "at most 4 axes"),
-    ("BatchNorm", "batch_norm_param { eps: -1 }", IMAGE, "negative"),
+    ("BatchNorm", "batch_norm_param { eps: -1 }", IMAGE, "eps"),
     ("LRN", "lrn_param { local_size: 4 }", IMAGE, "odd number"),
     ("LRN", "", (2, 4), "takes 4 axes"),
     ("BatchNorm", "batch_norm_param { scale_bias: true }", IMAGE, "of a fork"),
