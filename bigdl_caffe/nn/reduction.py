@@ -62,7 +62,7 @@ class ArgMax(nn.Module):
         if self.axis is not None:
             value, place = _largest(x, self.k, self.axis)
             return value if self.values else place.to(x.dtype)
-        value, place = _largest(x.reshape(len(x), -1), self.k, 1)
+        value, place = _largest(x.reshape(x.shape[0], -1), self.k, 1)
         parts = [place.to(x.dtype), value] if self.values else [place.to(x.dtype)]
         top = torch.stack(parts, 1)
         return top.reshape(*top.shape, *[1] * (x.dim() - 3))

@@ -1,0 +1,1 @@
+"""Ways out: models as files that other programs read."""

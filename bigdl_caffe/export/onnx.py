@@ -1,0 +1,172 @@
+"""A net as an ONNX file, by torch's own exporter.
+
+ONNX's operators keep nothing from run to run: the file computes what the net computes after
+`Model.reset`. A net with layers that no operators express is refused, all of them at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from ast import literal_eval
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.export.onnx_layers import refuse, refuse_state, sort_stable
+from bigdl_caffe.format.paths import PathLike, atomic_write
+from bigdl_caffe.nn.net import CaffeNet
+
+LARGEST = 2**31 - 1
+"""Bytes that protobuf, and so an ONNX file, holds."""
+
+BATCH = "batch"
+"""What the file calls the first axis of its inputs, where any number of rows will do."""
+
+
+def write_onnx(
+    module: CaffeNet, path: PathLike, opset: int | None = None, any_batch: bool = False
+) -> None:
+    """Write ``module`` as one ONNX file: whole or not at all.
+
+    Inputs and outputs are the net's, under their blobs' names; an input that is an output
+    too, because a layer works in place, is called "blob~0". Weights are called as in the
+    module's state dict, and nodes after their layers.
+
+    Parameters
+    ----------
+    module : CaffeNet
+        Its recurrent layers forget what earlier runs left in them.
+    path : path or URI
+        Replaced if it is there.
+    opset : int, optional
+        Version of ONNX's operators; by default the one that the exporter is made for.
+    any_batch : bool
+        Whether inputs may have any number of rows. Other sizes are the declared ones.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        For layers that ONNX cannot express: all of them, with the reasons.
+    CaffeError
+        Where the packages of the extra "onnx" are missing, the exporter does not know
+        ``opset``, or the file would be larger than 2 GiB.
+    """
+    _check_packages()
+    _check_size(module)
+    module.reset()
+    with _quiet():
+        program = _program(module, opset, any_batch)
+    module.reset()
+    _tidy(program.model)
+    with atomic_write(path) as out:
+        out.write(program.model_proto.SerializeToString())
+
+
+def _check_packages() -> None:
+    try:
+        import onnx  # noqa: F401  (it is torch's exporter that imports them when it runs)
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise CaffeError(
+            "writing ONNX needs onnx and onnxscript: pip install bigdl-caffe[onnx]"
+        ) from None
+
+
+def _check_size(module: CaffeNet) -> None:
+    size = sum(blob.nbytes for blob in module.state_dict().values())
+    if size > LARGEST:
+        raise CaffeError(
+            f"the weights take {size} bytes, and an ONNX file holds {LARGEST}: write them with "
+            f"to_safetensors, or give to_torch() to torch.onnx.export with external data"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the user what the exporter says to torch's developers."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+class _Positional(nn.Module):
+    """The net with a tensor for each input, and one back for each output."""
+
+    def __init__(self, net: CaffeNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.net(dict(zip(self.net.net.inputs, bottoms, strict=True))).values())
+
+
+def _program(module: CaffeNet, opset: int | None, any_batch: bool) -> Any:
+    """Return the exporter's ONNXProgram."""
+    net = module.net
+    rows = [(2, *shape[1:]) if any_batch else shape for shape in net.inputs.values()]
+    names = [f"{blob}~0" if blob in net.outputs else blob for blob in net.inputs]
+    how = {"input_names": names, "output_names": list(net.outputs), "opset_version": opset}
+    try:
+        program = translate(_Positional(module), rows, any_batch, **how)
+    except Exception as error:  # whatever the exporter, or a layer within it, comes upon
+        refuse(module, error, translate)
+    made = program.model.opset_imports[""]
+    if made != (opset or made):
+        raise CaffeError(
+            f"torch's exporter writes this net in opset {made} and cannot turn it into {opset}: "
+            f"leave opset out, or give {made} or more"
+        )
+    return program
+
+
+def translate(
+    module: nn.Module, shapes: Sequence[Sequence[int]], any_batch: bool = False, **how: Any
+) -> Any:
+    """Return ``module``, which takes tensors of ``shapes``, as the exporter's ONNXProgram.
+
+    Raises
+    ------
+    Exception
+        Of any type: the exporter's, and what it meets in the module's code.
+    """
+    like = next(module.parameters(), torch.empty(0))
+    bottoms = tuple(torch.zeros(shape).to(like) for shape in shapes)
+    batch = torch.export.Dim(BATCH)
+    rows = (({0: batch},) * len(bottoms),) if any_batch else None
+    with torch.no_grad():  # functions with a gradient of their own are just what they compute
+        program = torch.export.export(module, bottoms, dynamic_shapes=rows, strict=False)
+        refuse_state(program)
+        return torch.onnx.export(
+            program,
+            dynamo=True,
+            verbose=False,
+            dynamic_shapes=rows and (({0: BATCH},) * len(bottoms),),
+            custom_translation_table={torch.ops.aten.sort.stable: sort_stable},
+            **how,
+        )
+
+
+def _tidy(model: Any) -> None:
+    """Call weights and nodes after their layers, and leave out what the exporter notes.
+
+    Those notes are lines of source, with the paths that they have on this machine.
+    """
+    for weight in list(model.graph.initializers.values()):
+        weight.name = weight.name.removeprefix("net.")
+    model.graph.metadata_props.clear()
+    for node in model.graph:
+        scopes = literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
+        layer = scopes[2].removeprefix("net.") if len(scopes) > 3 else ""
+        node.name = f"{layer}/{node.name}" if layer else node.name
+        node.metadata_props.clear()

@@ -1,0 +1,82 @@
+"""Which layers ONNX's operators express, and which not and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import torch
+from torch.export import ExportedProgram
+
+from bigdl_caffe.errors import UnsupportedLayerError
+from bigdl_caffe.graph.slice import ancestors
+from bigdl_caffe.nn.net import CaffeNet
+
+REASONS: dict[str, str] = {
+    "DetectionOutput": "it picks boxes one by one: stop before it with outputs=[...]",
+    "MultiBoxLoss": "it matches boxes and mines examples one by one: it is for training",
+}
+"""Layer types that are refused, and why: the words that errors and the docs use."""
+
+
+def sort_stable(x: Any, *, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
+    """Return ``aten.sort.stable``, which torch's exporter lacks, in ONNX's operators.
+
+    TopK of all elements is it: of equal ones, that with the lower index comes first.
+    """
+    import onnxscript  # of the extra "onnx"
+
+    op: Any = onnxscript.opset18
+    size = op.Gather(op.Shape(x), [dim])
+    return op.TopK(x, size, axis=dim, largest=int(descending), sorted=1)
+
+
+def refuse_state(program: ExportedProgram) -> None:
+    """Raise `UnsupportedLayerError` for a program that draws at random or changes its blobs."""
+    for node in program.graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise UnsupportedLayerError("it draws at random")
+    if program.graph_signature.buffers_to_mutate:
+        raise UnsupportedLayerError("it changes its own blobs as it runs")
+
+
+def refuse(module: CaffeNet, error: Exception, translate: Callable[..., Any]) -> NoReturn:
+    """Raise for a net that cannot be translated, naming every layer that cannot.
+
+    Parameters
+    ----------
+    module : CaffeNet
+    error : Exception
+        What translating the net ran into.
+    translate : callable
+        Translates a module that takes tensors of some shapes.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        With a sentence for each layer; for the net, where every layer does by itself.
+    """
+    problems = list(_problems(module, translate)) or [f"the net: {_first_line(error)}"]
+    raise UnsupportedLayerError(
+        *(f"ONNX cannot express {problem}" for problem in problems)
+    ) from error
+
+
+def _problems(module: CaffeNet, translate: Callable[..., Any]) -> Iterator[str]:
+    net = module.net
+    modules = dict(zip((spec.writes for spec in net.layers), module.layer_modules(), strict=True))
+    for spec in ancestors(net.layers, net.outputs):
+        layer = modules[spec.writes]
+        if layer is None:
+            continue
+        try:
+            translate(layer, [net.shapes[value] for value in spec.reads])
+        except Exception as error:  # whatever the exporter, or the layer within it, comes upon
+            yield f"{spec}: {REASONS.get(spec.type) or _first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    """Return what ``error`` says first; the exporter's own errors have a cause that says more."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return (str(error) or repr(error)).splitlines()[0]
