@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bigdl_caffe.model import Model
 
 M = TypeVar("M", bound="BigDLNames")
+T = TypeVar("T")
 
 
 class BigDLNames(Runner):
@@ -42,6 +44,55 @@ class BigDLNames(Runner):
     ) -> Model:
         """Return the model of a graph of nodes; see `bigdl_caffe.nodes.from_nodes`."""
         return from_nodes(inputs, outputs, **how)
+
+    @staticmethod
+    def load_caffe(
+        model: T,
+        prototxt: str | Path,
+        caffemodel: str | Path | Sequence[str | Path],
+        match_all: bool = True,
+        allow_reshape: bool = False,
+        *,
+        phase: str = "TEST",
+        stages: Sequence[str] = (),
+        level: int = 0,
+    ) -> T:
+        """Load a Caffe net's weights into ``model``, by layer name, and return it.
+
+        Parameters
+        ----------
+        model : Model, nn.Module, or mapping of str to nn.Module
+            A module's submodules have the names of layers, with "." for "/"; a mapping
+            gives the names itself. `bigdl_caffe.weights.into_modules` tells the rules.
+        prototxt : str or Path
+            Definition of the net that the weights are of: what its layers are, and which
+            Scale follows which BatchNorm.
+        caffemodel : str or Path, or a sequence of them
+            The weights. Of several files, a later one's layers replace an earlier one's.
+        match_all : bool
+            Whether every module with parameters has to find its weights. Otherwise those
+            without a layer of their name keep their values.
+        allow_reshape : bool
+            Whether a blob of another shape but as many elements is taken, in the order
+            its numbers lie in. Caffe's old 4-D shape of the same blob always is.
+        phase, stages, level
+            Which of the net's layers there are; as of `Model.load_caffe_model`.
+
+        Returns
+        -------
+        Model, nn.Module or mapping
+            ``model``, whose ``load_report`` says what was copied, kept, unused and reshaped
+            (a mapping's report is only logged).
+
+        Raises
+        ------
+        WeightMismatchError
+            With everything that does not fit; the model is then as it was.
+        """
+        from bigdl_caffe.load import load_into  # it makes Models, so it imports this module
+
+        options = Options(phase, blob_list(stages), level)
+        return load_into(model, str(prototxt), caffemodel, options, match_all, allow_reshape)
 
     def get_weights(self) -> list[NDArray[np.float32]]:
         """Return a copy of every blob, layer by layer in Caffe's order, a shared one once.

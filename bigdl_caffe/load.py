@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from bigdl_caffe.data import SOURCES, shapes
 from bigdl_caffe.errors import CaffeError
@@ -22,10 +23,13 @@ from bigdl_caffe.layers.assemble import Options, assemble
 from bigdl_caffe.layers.registry import Layer, Registry, find, registry, type_key
 from bigdl_caffe.model import Model
 from bigdl_caffe.weights.fill import fill_table
+from bigdl_caffe.weights.into_modules import copy_into
 from bigdl_caffe.weights.match import LoadReport
 from bigdl_caffe.weights.slots import plan_slots
 
 log = logging.getLogger("bigdl_caffe")
+
+T = TypeVar("T")
 
 Files = str | Path | Sequence[str | Path]
 """One weight file, or several that are loaded one after another."""
@@ -42,6 +46,26 @@ def load(
     definition = read_definition(prototxt, registry(converters))
     with nullcontext(()) if caffemodel is None else _opened(caffemodel) as sources:
         return build(definition, sources, options, converters, strict, prototxt)
+
+
+def load_into(
+    model: T,
+    prototxt: str,
+    caffemodel: Files,
+    options: Options,
+    match_all: bool = True,
+    allow_reshape: bool = False,
+) -> T:
+    """Return ``model`` with the numbers of ``caffemodel``; see `Model.load_caffe`."""
+    state = State(options.phase, options.level, options.stages)
+    params, _ = filter_layers(read_definition(prototxt).layer, state)
+    target = model.to_torch() if isinstance(model, Model) else model
+    with _opened(caffemodel) as sources:
+        report = copy_into(target, layer_defs(params), sources, match_all, allow_reshape)
+        _log(report, sources)
+    if not isinstance(model, Mapping):
+        model.load_report = report  # type: ignore[attr-defined]  # torch's modules take any
+    return model
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bigdl_caffe import Model, WeightMismatchError
-from bigdl_caffe.format.caffemodel import write_caffemodel
+from bigdl_caffe.format.caffemodel_writer import write_caffemodel
 from bigdl_caffe.format.prototxt import read_net
 
 NET = """
