@@ -1,22 +1,20 @@
-"""Binary weight files: read through a map, written as a stream."""
+"""Binary weight files, read through a map."""
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
-import numpy as np
 from google.protobuf.message import DecodeError, Message
-from numpy.typing import NDArray
 
-from bigdl_caffe.errors import CaffeError, CaffeFormatError
+from bigdl_caffe.errors import CaffeFormatError
 from bigdl_caffe.format import paths
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.bytesource import FileBytes
 from bigdl_caffe.format.lexer import decode_name
-from bigdl_caffe.format.walk import LENGTH, Wire
+from bigdl_caffe.format.walk import LENGTH, Field, Wire
 from bigdl_caffe.format.wire import CaffemodelIndex, LayerIndex, index_caffemodel
 
 
@@ -43,7 +41,7 @@ class Caffemodel:
             opened = stack.enter_context(local.open("rb"))
             source = FileBytes(opened.fileno(), self.file)
             self.index: CaffemodelIndex = index_caffemodel(
-                _map(opened, self.file), self.file, source
+                map_file(opened, self.file), self.file, source
             )
             if not self.index.layers:
                 raise CaffeFormatError("there are no layers in it: is it a caffemodel?", self.file)
@@ -77,87 +75,36 @@ def read_structure(path: paths.PathLike) -> pb.NetParameter:
         As `Caffemodel` does.
     """
     with paths.local_copy(path) as local, local.open("rb") as opened:
-        data = _map(opened, str(path))
-        index_caffemodel(data, str(path))
-        wire = Wire(memoryview(data), str(path))
-        try:
-            return pb.NetParameter.FromString(
-                b"".join(_without_blobs(wire, 0, len(data), pb.NetParameter))
-            )
-        except DecodeError as error:
-            raise CaffeFormatError(f"the net's definition is damaged: {error}", str(path)) from None
+        data = map_file(opened, str(path))
+        return structure(data, str(path), lambda field: None)
 
 
-def write_caffemodel(
-    path: paths.PathLike, net: pb.NetParameter, blobs: Sequence[Sequence[NDArray[np.float32]]]
-) -> None:
-    """Write ``net`` with ``blobs`` as a caffemodel that Caffe reads: whole or not at all.
+StandIn = Callable[[Field], pb.BlobProto | None]
+"""What takes the place of the blob that a field holds; None for nothing."""
 
-    Parameters
-    ----------
-    path : path or URI
-        Replaced if it is there.
-    net : NetParameter
-        In V2 terms; blobs and unknown fields in it are left out.
-    blobs : sequence of sequences of arrays
-        One for each layer of ``net``, empty where it has none: its blobs in Caffe's order,
-        float32. By position, because two layers may have one name. One blob at a time is
-        in memory twice, and only if it is not contiguous.
 
-    Raises
-    ------
-    CaffeError
-        For blobs of more or fewer layers than ``net`` has, a net in V1 terms, and a layer
-        of 2 GiB or more, which protobuf cannot hold.
+def structure(data: bytes | memoryview, file: str, stand_in: StandIn) -> pb.NetParameter:
+    """Return the net inside the caffemodel ``data`` with a ``stand_in`` for each of its blobs.
+
+    Raises as `read_structure`.
     """
-    if net.layers:
-        raise CaffeError(f"cannot write {path}: the net is in V1 terms; upgrade it first")
-    if len(blobs) != len(net.layer):
-        raise CaffeError(
-            f"cannot write {path}: there are blobs of {len(blobs)} layers, and the net has "
-            f"{len(net.layer)}; give an empty list for a layer without blobs"
+    index_caffemodel(data, file)
+    wire = Wire(memoryview(data), file)
+    try:
+        return pb.NetParameter.FromString(
+            b"".join(_light(wire, 0, len(data), pb.NetParameter, stand_in))
         )
-    shell = pb.NetParameter()
-    shell.CopyFrom(net)
-    del shell.layer[:], shell.unknown_field[:]
-    with paths.atomic_write(path) as out:
-        out.write(shell.SerializeToString())
-        for layer, own in zip(net.layer, blobs, strict=True):
-            _write_layer(out, layer, own)
+    except DecodeError as error:
+        raise CaffeFormatError(f"the net's definition is damaged: {error}", file) from None
 
 
-def _write_layer(
-    out: BinaryIO, layer: pb.LayerParameter, blobs: Sequence[NDArray[np.float32]]
-) -> None:
-    shell = pb.LayerParameter()
-    shell.CopyFrom(layer)
-    del shell.blobs[:], shell.unknown_field[:]
-    header = shell.SerializeToString()
-    heads = [_blob_head(blob) for blob in blobs]
-    size = len(header) + sum(len(h) + b.size * 4 for h, b in zip(heads, blobs, strict=True))
-    if size >= 1 << 31:
-        raise CaffeError(
-            f"layer '{layer.name}' takes {size} bytes; a caffemodel holds 2 GiB a layer"
-        )
-    out.write(_tag(pb.NetParameter.LAYER_FIELD_NUMBER) + _varint(size) + header)
-    for head, blob in zip(heads, blobs, strict=True):
-        out.write(head)
-        out.write(np.ascontiguousarray(blob, "<f4").data)
+def tag(number: int) -> bytes:
+    """Return the tag of field ``number``, which has a length."""
+    return varint(number << 3 | LENGTH)
 
 
-def _blob_head(blob: NDArray[np.float32]) -> bytes:
-    """Return all of a blob's field in its layer but the numbers, which follow."""
-    shape = pb.BlobProto(shape=pb.BlobShape(dim=blob.shape)).SerializeToString()
-    data = _tag(pb.BlobProto.DATA_FIELD_NUMBER) + _varint(blob.size * 4)
-    inside = len(shape) + len(data) + blob.size * 4
-    return _tag(pb.LayerParameter.BLOBS_FIELD_NUMBER) + _varint(inside) + shape + data
-
-
-def _tag(number: int) -> bytes:
-    return _varint(number << 3 | LENGTH)
-
-
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """Return ``value`` as protobuf writes whole numbers."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -165,8 +112,8 @@ def _varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def _map(opened: BinaryIO, file: str) -> Any:
-    """Return the map of a file; an empty one cannot be mapped, and holds no net."""
+def map_file(opened: BinaryIO, file: str) -> Any:
+    """Return the map of a file; raise for an empty one, which cannot be mapped and holds no net."""
     try:
         return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:
@@ -178,8 +125,10 @@ _LAYERS: dict[Any, type[Message]] = {
 }
 
 
-def _without_blobs(wire: Wire, start: int, end: int, kind: type[Message]) -> Iterator[bytes]:
-    """Yield the fields of a message of ``kind``: no blobs, and text as `decode_name` reads it."""
+def _light(
+    wire: Wire, start: int, end: int, kind: type[Message], stand_in: StandIn
+) -> Iterator[bytes]:
+    """Yield the fields of a ``kind``: blobs stood in for, text as `decode_name` has it."""
     for f in wire.fields(start, end):
         known = kind.DESCRIPTOR.fields_by_number.get(f.number) if f.wire == LENGTH else None
         message = known and known.message_type
@@ -188,10 +137,12 @@ def _without_blobs(wire: Wire, start: int, end: int, kind: type[Message]) -> Ite
         elif message is None:
             yield _length(f.number, decode_name(wire.text(f)).encode())
         elif message in _LAYERS:
-            yield _length(
-                f.number, b"".join(_without_blobs(wire, f.start, f.end, _LAYERS[message]))
-            )
-        elif message != pb.BlobProto.DESCRIPTOR and _reads(f.number, wire.text(f), kind):
+            inside = _light(wire, f.start, f.end, _LAYERS[message], stand_in)
+            yield _length(f.number, b"".join(inside))
+        elif message == pb.BlobProto.DESCRIPTOR:
+            blob = stand_in(f)
+            yield b"" if blob is None else _length(f.number, blob.SerializeToString())
+        elif _reads(f.number, wire.text(f), kind):
             yield _length(f.number, wire.text(f))
 
 
@@ -205,4 +156,4 @@ def _reads(number: int, payload: bytes, kind: type[Message]) -> bool:
 
 
 def _length(number: int, payload: bytes) -> bytes:
-    return _tag(number) + _varint(len(payload)) + payload
+    return tag(number) + varint(len(payload)) + payload

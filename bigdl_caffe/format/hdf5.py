@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,42 @@ class Hdf5Weights:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def write_hdf5(
+    path: Path, layers: Iterable[tuple[str, Mapping[int, NDArray[np.float32]]]], file: str
+) -> None:
+    """Write weights as Caffe's Net::ToHDF5 does: /data/<layer>/<index>.
+
+    Parameters
+    ----------
+    path : Path
+        A local file, which is made or written over.
+    layers : iterable of (str, mapping of int to ndarray)
+        Layer and its blobs by index, without those that it shares of another layer. A layer
+        without any has an empty group. Caffe finds no layer with a "/" in its name again;
+        this package does.
+    file : str
+        Path to name in errors.
+
+    Raises
+    ------
+    CaffeError
+        Where h5py is not installed, and for names that HDF5 cannot hold beside each other.
+    """
+    h5py = import_h5py(file)
+    with h5py.File(path, "w") as out:
+        data = out.create_group("data")
+        for name, blobs in layers:
+            try:
+                group = data.create_group(name)
+                for index, blob in blobs.items():
+                    group.create_dataset(str(index), data=blob, dtype="<f4", track_times=False)
+            except (ValueError, TypeError) as error:
+                raise CaffeError(
+                    f"cannot write {file}: HDF5 holds one layer of a name, and '{name}' cannot be "
+                    f"beside the others ({error}); rename it, or write a .caffemodel"
+                ) from None
 
 
 def import_h5py(path: paths.PathLike) -> Any:

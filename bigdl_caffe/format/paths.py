@@ -10,12 +10,13 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote
+from uuid import uuid4
 
 from bigdl_caffe.errors import CaffeError
 
@@ -54,7 +55,7 @@ def open_input(path: PathLike) -> BinaryIO:
     local = local_path(path)
     if "\0" in os.fspath(path):
         raise CaffeError(f"the path {os.fspath(path)!r} has a byte 0 in it: no file is named so")
-    with _explained(path):
+    with explained(path):
         if local is not None:
             return local.open("rb")
         system, inner = _remote(os.fspath(path))
@@ -64,7 +65,7 @@ def open_input(path: PathLike) -> BinaryIO:
 
 def read_bytes(path: PathLike) -> bytes:
     """Return the whole of the file at ``path``. Raises as `open_input`."""
-    with open_input(path) as file, _explained(path):
+    with open_input(path) as file, explained(path):
         return file.read()
 
 
@@ -89,7 +90,7 @@ def exists(path: PathLike) -> bool:
     local = local_path(path)
     if local is not None:
         return os.path.exists(local)
-    with _explained(path):
+    with explained(path):
         system, inner = _remote(os.fspath(path))
         return bool(system.get_file_info(inner).type.name != "NotFound")
 
@@ -107,7 +108,7 @@ def local_copy(path: PathLike) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="bigdl-caffe-") as folder:
         copy = Path(folder) / os.path.basename(os.fspath(path))
-        with open_input(path) as source, copy.open("wb") as target, _explained(path):
+        with open_input(path) as source, copy.open("wb") as target, explained(path):
             shutil.copyfileobj(source, target, 1 << 20)
         yield copy
 
@@ -126,14 +127,14 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """
     local = local_path(path)
     folder = tempfile.gettempdir() if local is None else local.resolve().parent
-    with _explained(path):
+    with explained(path):
         handle, part = tempfile.mkstemp(prefix=".bigdl-caffe-", suffix=".part", dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        with _explained(path):
+        with explained(path):
             if local is None:
                 _upload(part, os.fspath(path))
             else:
@@ -175,14 +176,46 @@ def _remote(uri: str) -> tuple[Any, str]:
     return fs.PyFileSystem(fs.FSSpecHandler(system)), inner
 
 
-def _upload(part: str, uri: str) -> None:
+def _upload(part: PathLike, uri: str, suffix: str = "") -> tuple[Any, str]:
+    """Copy a local file to ``uri`` with ``suffix`` behind it; return its system and path there."""
     system, inner = _remote(uri)
-    with open(part, "rb") as source, system.open_output_stream(inner) as target:
+    with open(part, "rb") as source, system.open_output_stream(inner + suffix) as target:
         shutil.copyfileobj(source, target, 1 << 20)
+    return system, inner
+
+
+def upload_together(files: Mapping[str, PathLike]) -> None:
+    """Copy local files to URIs: all of them under other names, then each is moved to its own.
+
+    Parameters
+    ----------
+    files : mapping of str to path
+        URI → the file to be there.
+
+    Raises
+    ------
+    CaffeError
+        For a file that could not be copied; none has been moved then.
+    """
+    suffix = f".{uuid4().hex}.part"
+    copied: list[tuple[str, Any, str]] = []
+    try:
+        for uri, part in files.items():
+            with explained(uri):
+                copied.append((uri, *_upload(part, uri, suffix)))
+        while copied:
+            uri, system, inner = copied[0]
+            with explained(uri):
+                system.move(inner + suffix, inner)
+            del copied[0]
+    finally:
+        for _, system, inner in copied:
+            with suppress(OSError):  # what is left has another name, and the error is on its way
+                system.delete_file(inner + suffix)
 
 
 @contextmanager
-def _explained(path: PathLike) -> Iterator[None]:
+def explained(path: PathLike) -> Iterator[None]:
     """Turn an OSError about ``path`` into a CaffeError that says what to do."""
     try:
         yield

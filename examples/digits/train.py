@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 from torch.nn import functional as F
 
-from bigdl_caffe.format.caffemodel import write_caffemodel
+from bigdl_caffe.format.caffemodel_writer import write_caffemodel
 from bigdl_caffe.format.prototxt import read_net
 
 HERE = Path(__file__).resolve().parent

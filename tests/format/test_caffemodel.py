@@ -9,7 +9,8 @@ import pytest
 
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.format.caffemodel import Caffemodel, read_structure, write_caffemodel
+from bigdl_caffe.format.caffemodel import Caffemodel, read_structure
+from bigdl_caffe.format.caffemodel_writer import write_caffemodel
 from bigdl_caffe.format.prototxt import format_message, parse
 from bigdl_caffe.format.source import open_weights
 from tests.format.wiredata import length, v2_layer
@@ -115,9 +116,30 @@ def test_layers_of_one_name_keep_their_own_blobs(tmp_path: Path) -> None:
         assert [layer.blobs[0].shape for layer in source.layers] == [(2,), (3,)]
 
 
-def test_v1_terms_are_refused(path: Path) -> None:
-    with pytest.raises(CaffeError, match="V1"):
-        write_caffemodel(path, pb.NetParameter(layers=[pb.V1LayerParameter()]), [])
+def test_v1_terms_have_the_shapes_of_their_time(path: Path) -> None:
+    old = pb.NetParameter(layers=[pb.V1LayerParameter(name="ip", type="INNER_PRODUCT")])
+    arrays = [np.ones((2, 3), np.float32), np.ones((), np.float32), np.ones((1, 1, 2, 1, 2), "f4")]
+    write_caffemodel(path, old, [arrays])
+    (layer,) = pb.NetParameter.FromString(path.read_bytes()).layers
+    kept = [(b.num, b.channels, b.height, b.width) for b in layer.blobs[:2]]
+    assert (layer.name, kept) == ("ip", [(1, 1, 2, 3), (1, 1, 1, 1)])
+    assert list(layer.blobs[2].shape.dim) == [1, 1, 2, 1, 2]
+    with open_weights(path) as source:
+        assert [blob.fits(a.shape) for blob, a in zip(source.layers[0].blobs, arrays, strict=True)]
+
+
+def test_half_v1_terms_are_refused(path: Path) -> None:
+    half = pb.NetParameter(layers=[pb.V1LayerParameter()], layer=[pb.LayerParameter()])
+    with pytest.raises(CaffeError, match="half in V1"):
+        write_caffemodel(path, half, [[]])
+
+
+def test_what_caffe_could_not_read_is_refused(tmp_path: Path) -> None:
+    large = np.broadcast_to(np.float32(0), (1 << 28,))
+    net = pb.NetParameter(layer=[pb.LayerParameter(), pb.LayerParameter()])
+    with pytest.raises(CaffeError, match=r"less than 2 GiB; write HDF5"):
+        write_caffemodel(tmp_path / "x", net, [[large], [large]])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("data", [b"", length(1, b"only a name\0")])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
+from bigdl_caffe.format.hdf5 import write_hdf5
 from bigdl_caffe.format.source import open_weights
 from tests.paths import SHARED, needs_models
 
@@ -99,3 +100,24 @@ def test_real_files() -> None:
                 out = np.full(blob.count, np.nan, np.float32)
                 blob.copy_to(out)
                 assert np.isfinite(out).all()
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    odd = np.array([[np.nan, -np.inf, -0.0]], np.float32)
+    layers = {"a/b": {0: odd, 2: np.float32(3)}, "none": {}, "empty": {0: np.zeros((0, 2), "f4")}}
+    write_hdf5(tmp_path / "x", layers.items(), "x")
+    with open_weights(tmp_path / "x") as source:
+        found = {layer.name: layer for layer in source.layers}
+        assert found.keys() == layers.keys()
+        assert found["a/b"].indices == (0, 2)
+        out = np.empty(3, np.float32)
+        found["a/b"].blobs[0].copy_to(out)
+        assert out.tobytes() == odd.tobytes()
+        assert found["empty"].blobs[0].shape == (0, 2)
+
+
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "a/0"), ("",), ("a", "a/0/b"), ("\0",)])
+def test_names_that_hdf5_cannot_hold_are_told(names: tuple[str, ...], tmp_path: Path) -> None:
+    layers = [(name, {0: np.zeros(1, np.float32)}) for name in names]
+    with pytest.raises(CaffeError, match=r"net\.h5.*rename it, or write a \.caffemodel"):
+        write_hdf5(tmp_path / "x", layers, "net.h5")
