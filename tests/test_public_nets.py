@@ -22,7 +22,6 @@ from tests.public_nets import ROOT, feed, fewer, files, load, name_of, states
 pytestmark = [pytest.mark.slow, needs_prototxts]
 
 NO_NETS = {
-    "BVLC+caffe/refs_pull_196_head/models/imagenet": "its layer memory_data asks for a bottom",
     "BVLC+caffe/refs_pull_216_head/examples/deepface/deepface_train": "a type that no Caffe had",
     "DeepScale+SqueezeNet/refs_pull_21_head/SqueezeNet_v1.1/deploy": "no layer makes conv10",
     "jolibrain+deepdetect/templates/caffe/deeplab_vgg16/deploy": "a template without num_output",
