@@ -96,15 +96,17 @@ class Comparison:
         return table(self)
 
     def to_json(self) -> str:
-        """Return all of it as JSON; numbers that JSON lacks (NaN, infinities) are null."""
-        rows = [
-            {key: _json(value) for key, value in asdict(row).items() if key != "index"}
-            | {"index": row.index}
-            for row in self.rows
-        ]
-        told = {"equal": self.equal, "first": self.first, "tolerance": self.tolerance}
-        rest = {"only_a": self.only_a, "only_b": self.only_b, "rows": rows}
-        return json.dumps({**told, **rest}, indent=1, allow_nan=False)
+        """Return all of it as JSON, a line a row; NaN and infinities, which it lacks, are null."""
+        told = {
+            "equal": self.equal,
+            "first": self.first,
+            "tolerance": self.tolerance,
+            "only_a": self.only_a,
+            "only_b": self.only_b,
+        }
+        rows = (json.dumps({k: _json(v) for k, v in asdict(row).items()}) for row in self.rows)
+        lines = ",\n  ".join(rows)
+        return f'{json.dumps(told)[:-1]}, "rows": [\n  {lines}\n]}}'
 
     def write_plot(self, path: PathLike) -> None:
         """Write the error along the net as an SVG picture: whole or not at all."""
