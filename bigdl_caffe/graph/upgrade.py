@@ -128,6 +128,7 @@ def upgrade(net: pb.NetParameter) -> Upgraded:
     for layer in out.layer:
         _fix_batch_norm_params(layer)
         _add_hidden_bottom(layer)
+    _share_parameter_bottoms(out)
     return Upgraded(out, tuple(notes))
 
 
@@ -224,3 +225,27 @@ def _add_hidden_bottom(layer: pb.LayerParameter) -> None:
     if layer.type == "SimpleCrop" and len(layer.bottom) == 1:
         name = unknown_fields(layer).get("crop_param", {}).get("blob_name")
         layer.bottom.extend([name] if name else [])
+
+
+def _share_parameter_bottoms(net: pb.NetParameter) -> None:
+    """Share the blobs of Parameter layers by name where ``param_bottoms`` makes them bottoms.
+
+    In BVLC/caffe#2219 a layer's last ``param_bottoms`` bottoms stand in place of its blobs.
+    """
+    made = [layer for layer in net.layer if layer.type == "Parameter"]
+    parameters = {top: layer for layer in made for top in layer.top}
+    for layer in net.layer:
+        count = unknown_fields(layer).get("param_bottoms", 0)
+        blobs = list(layer.bottom[-count:]) if count else []
+        if blobs and parameters.keys() >= set(blobs):
+            del layer.bottom[-count:]
+            for i, blob in enumerate(blobs):
+                _param(layer, i).name = _param(parameters[blob], 0).name = blob
+
+
+def _param(layer: pb.LayerParameter, index: int) -> pb.ParamSpec:
+    """Return the layer's ParamSpec of that index, made where it is not there."""
+    while len(layer.param) <= index:
+        layer.param.add()
+    spec: pb.ParamSpec = layer.param[index]
+    return spec

@@ -82,3 +82,15 @@ def test_the_bottom_that_simple_crop_names_as_an_option_is_one() -> None:
     text = 'layer { type: "SimpleCrop" bottom: "a" top: "c" crop_param { blob_name: "b" } }'
     (crop,) = upgrade(_net(text)).net.layer
     assert list(crop.bottom) == ["a", "b"]
+
+
+def test_blobs_that_are_bottoms_are_shared_by_name() -> None:
+    weight, ip, other = upgrade(
+        _net(
+            """layer { type: "Parameter" top: "w" } layer { type: "InnerProduct" bottom: "x"
+            bottom: "w" top: "y" param_bottoms: 1 } layer { type: "InnerProduct" bottom: "y"
+            bottom: "w" top: "z" param_bottoms: 1 }"""
+        )
+    ).net.layer
+    assert [list(layer.bottom) for layer in (ip, other)] == [["x"], ["y"]]
+    assert [layer.param[0].name for layer in (weight, ip, other)] == ["w", "w", "w"]
