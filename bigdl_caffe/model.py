@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from bigdl_caffe import feeding
 from bigdl_caffe.bigdl_names import BigDLNames
@@ -147,6 +147,13 @@ class Model(BigDLNames, WaysOut):
         model = Model(assembled, slots, table, options, converters or {}, LoadReport(), str(path))
         model._bundle = Bundle(table, metadata)
         return model
+
+    @staticmethod
+    def from_torch(module: nn.Module, example_inputs: Any) -> Model:
+        """Trace a torch module into a Caffe net; see `bigdl_caffe.from_torch.from_torch`."""
+        from bigdl_caffe.from_torch import from_torch  # it makes Models, so it imports this module
+
+        return from_torch(module, example_inputs)
 
     def write_bundle(self, target: str | Path | IO[bytes]) -> str:
         """Write the model as one Arrow file and return its content hash.

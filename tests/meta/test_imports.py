@@ -22,7 +22,8 @@ LEVELS: list[set[str]] = [
     {"layers", "nn"},
     {"weights"},
     {"data", "image"},
-    {"bigdl_names", "bundle", "feeding", "load", "model", "nodes", "runner", "ways_out"},
+    {"bigdl_names", "bundle", "feeding", "from_torch", "load", "model", "nodes", "runner"}
+    | {"ways_out"},
     {"spark", "train", "export", "verify"},
     {"cli", "report", "__main__"},
 ]
