@@ -94,8 +94,14 @@ def _near(option: str, paths: Iterable[str]) -> str:
 
 
 def _add_unknown(param: pb.LayerParameter, path: str, value: Any) -> None:
-    for item in _several(value):
-        param.unknown_field.add(path=path, text=_text(item))
+    message, _, field = path.partition(".")
+    for text in map(_text, _several(value)):
+        if message in _FIELDS:
+            param.unknown_field.add(path=path, text=text)
+            continue
+        held = [item for item in param.unknown_field if item.path == message]
+        item = held[0] if held else param.unknown_field.add(path=message, text="{ }")
+        item.text = f"{item.text[:-1]}{field_text(field, text)} }}"
 
 
 def _several(value: Any) -> list[Any]:
