@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,8 +60,11 @@ def compare(
         raise CaffeError("both sides are records: give a model for one of them")
     first = models[0]
     fed = _feed(first, feed, records, seed)
+    _check_known(fed, models)
     traces = [
-        _trace(side, first, fed, seed) if isinstance(side, Model) else recorded(side, first.net)
+        trace(side, feed_for(side, fed, first), seed)
+        if isinstance(side, Model)
+        else recorded(side, first.net)
         for side in sides
     ]
     return _compare(traces[0], traces[1], tolerance)
@@ -88,8 +91,12 @@ def _feed(model: Model, feed: Feed, records: list[Arrays], seed: int) -> Arrays:
     return found
 
 
-def _trace(model: Model, first: Model, feed: Arrays, seed: int) -> Trace:
-    return trace(model, feed if model is first else feed_for(model, feed, first), seed)
+def _check_known(feed: Arrays, models: Sequence[Model]) -> None:
+    known = {blob: shape for model in models for blob, shape in model.inputs.items()}
+    unknown = [blob for blob in feed if blob not in known]
+    if unknown:
+        has = ", ".join(f"'{blob}' {shape}" for blob, shape in known.items())
+        raise CaffeError(*(f"'{b}' is not an input of either net: feed {has}" for b in unknown))
 
 
 def _compare(a: Trace, b: Trace, tolerance: float) -> Comparison:

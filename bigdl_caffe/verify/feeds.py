@@ -76,27 +76,28 @@ def read_feed(model: Model, path: PathLike, seed: int = 0) -> dict[str, Array]:
     return feed
 
 
-def feed_for(other: Model, feed: Mapping[str, Array], of: Model) -> dict[str, Array]:
-    """Return ``feed``, made for the model ``of``, for the inputs of ``other``.
+def feed_for(model: Model, feed: Mapping[str, Array], first: Model) -> dict[str, Array]:
+    """Return what of ``feed`` the inputs of ``model`` take.
 
-    Inputs of one name are the same; where both have others too, and as many, they are taken
-    in order.
+    Inputs of one name are the same; where ``feed`` has others, too, for as many inputs of
+    ``first`` as ``model`` has left, they are taken in order.
 
     Raises
     ------
     CaffeError
-        When ``other`` has inputs that nothing of ``feed`` can be for.
+        When ``model`` has inputs that nothing of ``feed`` can be for.
     """
-    own = [blob for blob in feed if blob not in other.inputs]
-    rest = [blob for blob in make_feed(other) if blob not in feed]
-    ranks = [[len(model.inputs[b]) for b in blobs] for model, blobs in ((other, rest), (of, own))]
-    if rest and ranks[0] != ranks[1]:
+    own = {blob: array for blob, array in feed.items() if blob in model.inputs}
+    spare = [blob for blob in feed if blob in first.inputs and blob not in model.inputs]
+    rest = [blob for blob in make_feed(model) if blob not in feed]
+    if not rest:
+        return own
+    if [len(model.inputs[b]) for b in rest] != [len(first.inputs[b]) for b in spare]:
         raise CaffeError(
-            f"the second net has inputs {_say(other)}, the first {_say(of)}: they cannot be run "
-            "on the same input; give feed=... with an array for each input of both"
+            f"one net has inputs {_say(first)}, the other {_say(model)}: they cannot be run on "
+            "the same input; give feed=... with an array for each input of both"
         )
-    shared = {blob: array for blob, array in feed.items() if blob in other.inputs}
-    return shared | {blob: feed[name] for blob, name in zip(rest, own, strict=False)}
+    return own | {blob: feed[other] for blob, other in zip(rest, spare, strict=True)}
 
 
 def _say(model: Model) -> str:

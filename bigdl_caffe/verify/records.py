@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,9 +37,11 @@ def read_arrays(path: PathLike) -> dict[str, Array]:
     """
     raw = read_bytes(path)
     try:
+        if not raw.startswith(b"PK"):
+            raise ValueError("it is no zip archive")
         with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (ValueError, EOFError, OSError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+            arrays = {key: np.asarray(file[key]) for key in file.files}
+    except (ValueError, EOFError, OSError, KeyError, zlib.error, zipfile.BadZipFile) as error:
         raise CaffeFormatError(
             f"this is no .npz file of arrays, or a damaged one: {error}", str(path)
         ) from None
