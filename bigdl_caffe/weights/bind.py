@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -15,6 +15,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.graph.ir import LayerDef
 from bigdl_caffe.nn.net import CaffeNet
+from bigdl_caffe.weights.structure import Structure, dotted
 from bigdl_caffe.weights.torch_layouts import KNOWN_TYPES, Layout, Part, parts
 
 RNN_OUTPUT = "_out"
@@ -22,6 +23,12 @@ RNN_OUTPUT = "_out"
 
 RNN_OUTPUT_BLOB = 3
 """The first of the two blobs that an RNN has for it."""
+
+
+NO_BLOBS = (
+    "no Caffe layer has its parameters; give it an attribute caffe_blobs, the names of its "
+    "tensors in the order of the layer's blobs"
+)
 
 
 @dataclass(frozen=True)
@@ -63,48 +70,18 @@ class Binding:
             tensor.copy_(value.reshape(tensor.shape))
 
 
-class Structure:
-    """The layers of a net that modules may ask for by name.
+@dataclass(frozen=True)
+class Named:
+    """A module and what its model calls it."""
 
-    Parameters
-    ----------
-    layers : sequence of LayerDef
-        In execution order, in V2 terms.
-    """
+    name: str
+    module: nn.Module
 
-    def __init__(self, layers: Sequence[LayerDef]) -> None:
-        self.names = [layer.name for layer in layers]
-        self._exact = {layer.name: layer for layer in reversed(layers)}
-        self._nested = {_nested(layer.name): layer for layer in reversed(layers)}
-        self._scales = _scales_behind(layers)
-
-    def find(self, name: str) -> LayerDef | None:
-        """Return the layer called ``name``, where "a.b" and "a/b" are one name."""
-        return self._exact.get(name) or self._nested.get(_nested(name))
-
-    def scale_behind(self, layer: LayerDef) -> LayerDef | None:
-        """Return the one Scale layer that reads what the BatchNorm ``layer`` makes."""
-        scales = self._scales.get(layer.name, [])
-        return scales[0] if len(scales) == 1 else None
+    def __str__(self) -> str:
+        return f"module '{self.name}' ({type(self.module).__name__})"
 
 
-def _nested(name: str) -> str:
-    return name.replace("/", ".")
-
-
-def _scales_behind(layers: Sequence[LayerDef]) -> dict[str, list[LayerDef]]:
-    """Return BatchNorm → the Scale layers with one bottom that is the BatchNorm's top."""
-    found: dict[str, list[LayerDef]] = {}
-    makers: dict[str, LayerDef] = {}
-    for layer in layers:
-        maker = makers.get(layer.bottoms[0]) if len(layer.bottoms) == 1 else None
-        if layer.type == "Scale" and maker is not None and maker.type == "BatchNorm":
-            found.setdefault(maker.name, []).append(layer)
-        makers.update(dict.fromkeys(layer.tops, layer))
-    return found
-
-
-def named_modules(model: object) -> Iterator[tuple[str, nn.Module]]:
+def named_modules(model: object) -> Iterator[Named]:
     """Yield the modules of ``model`` with the names that layers may have.
 
     Parameters
@@ -112,11 +89,15 @@ def named_modules(model: object) -> Iterator[tuple[str, nn.Module]]:
     model : nn.Module or mapping of str to nn.Module
         Of a net from `Model.to_torch`, the names are the layers'; of any other module,
         the paths of its submodules; of a mapping, its keys, and behind them the paths.
+
+    Raises
+    ------
+    CaffeError
+        For anything else.
     """
     if isinstance(model, CaffeNet):
-        for layer, module in zip(model.net.layers, model.layer_modules(), strict=True):
-            if module is not None:
-                yield layer.name, module
+        pairs = zip(model.net.layers, model.layer_modules(), strict=True)
+        yield from (Named(layer.name, module) for layer, module in pairs if module is not None)
         return
     roots: Mapping[Any, Any] = model if isinstance(model, Mapping) else {"": model}
     for root, module in roots.items():
@@ -127,7 +108,7 @@ def named_modules(model: object) -> Iterator[tuple[str, nn.Module]]:
             )
         for path, inner in module.named_modules(prefix=root, remove_duplicate=False):
             if not isinstance(inner, ParametrizationList):  # the module around it is asked
-                yield path, inner
+                yield Named(path, inner)
 
 
 class Binder:
@@ -136,7 +117,7 @@ class Binder:
     Parameters
     ----------
     structure : Structure
-    taken : collection of str
+    taken : iterable of str
         Names of all modules: a Scale layer that has a module of its own does not fold.
     match_all : bool
         Whether a module without a layer is a problem.
@@ -149,87 +130,69 @@ class Binder:
     problems : list of str
     """
 
-    def __init__(self, structure: Structure, taken: Sequence[str], match_all: bool) -> None:
+    def __init__(self, structure: Structure, taken: Iterable[str], match_all: bool) -> None:
         self.structure, self.match_all = structure, match_all
-        self.taken = {_nested(name) for name in taken}
+        self.taken = {dotted(name) for name in taken}
         self.bindings: list[Binding] = []
         self.kept: list[str] = []
         self.problems: list[str] = []
 
-    def add(self, name: str, module: nn.Module) -> None:
-        """Bind ``module``, called ``name``; nothing happens where it learns nothing."""
-        own = {k for k, v in module._parameters.items() if v is not None}
-        its = [(part, _tensors(module, part)) for part in parts(module)]
-        if not own and not any(tensors for _, tensors in its):
+    def add(self, its: Named) -> None:
+        """Bind a module; nothing happens where it learns nothing."""
+        own = {k for k, v in its.module._parameters.items() if v is not None}
+        held = [(part, _tensors(its.module, part)) for part in parts(its.module)]
+        if not own and not any(tensors for _, tensors in held):
             return
-        layer, first = self._find(name, module)
-        who = f"module '{name}' ({type(module).__name__})"
-        if layer is None or not its:
-            self._without_layer(name, who, known=bool(its), layer=layer)
-            return
-        wrong = _unfit(module, own, its) + _other_type(layer, its[0][0])
-        self.problems += [f"{who}: {problem}" for problem in wrong]
-        if wrong:
-            return
-        for part, tensors in its:
-            self._bind(name, who, part, tensors, layer, first)
+        layer, first = self._find(its)
+        if layer is None and not self.match_all:
+            self.kept.append(its.name)
+        elif layer is None or not held:
+            self.problems.append(f"{its}: {self._no_layer(its) if held else NO_BLOBS}")
+        elif wrong := _unfit(own, held) + _other_type(layer, held[0][0]):
+            self.problems += [f"{its}: {problem}" for problem in wrong]
+        else:
+            for part, tensors in held:
+                self._bind(its, part, tensors, layer, first)
 
-    def _find(self, name: str, module: nn.Module) -> tuple[LayerDef | None, int]:
+    def _find(self, its: Named) -> tuple[LayerDef | None, int]:
         """Return the layer of a module, and from which of its blobs on it is the module's."""
-        layer = self.structure.find(name)
-        if layer is None and isinstance(module, nn.Linear) and name.endswith(RNN_OUTPUT):
-            rnn = self.structure.find(name.removesuffix(RNN_OUTPUT))
+        layer = self.structure.find(its.name)
+        if layer is None and isinstance(its.module, nn.Linear) and its.name.endswith(RNN_OUTPUT):
+            rnn = self.structure.find(its.name.removesuffix(RNN_OUTPUT))
             if rnn is not None and rnn.type == "RNN":
                 return rnn, RNN_OUTPUT_BLOB
         return layer, 0
 
-    def _without_layer(self, name: str, who: str, known: bool, layer: LayerDef | None) -> None:
-        if layer is None and not self.match_all:
-            self.kept.append(name)
-        elif not known:
-            self.problems.append(
-                f"{who}: no Caffe layer has its parameters; give it an attribute caffe_blobs, "
-                f"the names of its tensors in the order of the layer's blobs"
-            )
-        else:
-            near = get_close_matches(name, self.structure.names, 3)
-            hint = f" (near: {', '.join(near)})" if near else ""
-            self.problems.append(
-                f"{who}: the net has no layer of this name{hint}; rename the module, pass a dict "
-                f"of layer name to module, or pass match_all=False to keep its values"
-            )
+    def _no_layer(self, its: Named) -> str:
+        near = get_close_matches(its.name, self.structure.names, 3)
+        hint = f" (near: {', '.join(near)})" if near else ""
+        return (
+            f"the net has no layer of this name{hint}; rename the module, pass a dict of layer "
+            f"name to module, or pass match_all=False to keep its values"
+        )
 
     def _bind(
-        self,
-        name: str,
-        who: str,
-        part: Part,
-        tensors: dict[str, Tensor],
-        layer: LayerDef,
-        first: int,
+        self, its: Named, part: Part, tensors: dict[str, Tensor], layer: LayerDef, first: int
     ) -> None:
-        if not tensors:
-            return
-        if part.scale:
+        if part.scale and tensors:
             scale = self.structure.scale_behind(layer)
-            if scale is None or _nested(scale.name) in self.taken:
-                self._without_scale(name, who, tensors, layer)
+            if scale is None or dotted(scale.name) in self.taken:
+                self._without_scale(its, tensors, layer)
                 return
             layer = scale
-        layout = part.layout(layer.param)
-        blobs = tuple(layout.to_caffe(*(tensor.detach() for tensor in tensors.values())))
-        self.bindings.append(Binding(name, layer.name, tensors, layout, first, blobs))
+        if tensors:
+            layout = part.layout(layer.param)
+            blobs = tuple(layout.to_caffe(*(tensor.detach() for tensor in tensors.values())))
+            self.bindings.append(Binding(its.name, layer.name, tensors, layout, first, blobs))
 
-    def _without_scale(
-        self, name: str, who: str, tensors: Mapping[str, Any], layer: LayerDef
-    ) -> None:
+    def _without_scale(self, its: Named, tensors: Iterable[str], layer: LayerDef) -> None:
         if self.match_all:
             self.problems.append(
-                f"{who} is affine, and no Scale layer is there for it that alone reads the top "
+                f"{its} is affine, and there is no Scale layer for it alone that reads the top "
                 f"of {layer}: build the module with affine=False"
             )
         else:
-            self.kept += [f"{name}.{tensor}" for tensor in tensors]
+            self.kept += [f"{its.name}.{tensor}" for tensor in tensors]
 
 
 def _tensors(module: nn.Module, part: Part) -> dict[str, Tensor]:
@@ -243,15 +206,13 @@ def _tensors(module: nn.Module, part: Part) -> dict[str, Tensor]:
     return {k: v for k, v in found.items() if isinstance(v, Tensor)}
 
 
-def _unfit(
-    module: nn.Module, own: set[str], its: Sequence[tuple[Part, Mapping[str, Tensor]]]
-) -> list[str]:
-    """Return why the tensors of ``module`` cannot take a layer's blobs."""
+def _unfit(own: set[str], held: Sequence[tuple[Part, Mapping[str, Tensor]]]) -> list[str]:
+    """Return why a module with parameters ``own`` cannot take a layer's blobs."""
     problems = []
-    named = {name for part, _ in its for name in part.tensors}
+    named = {name for part, _ in held for name in part.tensors}
     if beyond := sorted(own - named):
         problems.append(f"one Caffe layer has no blobs for its {', '.join(beyond)}")
-    for part, tensors in its:
+    for part, tensors in held:
         lacking = [name for name in part.tensors if name not in tensors and name != "bias"]
         if lacking and not (part.scale and not tensors):
             problems.append(f"it keeps no {', '.join(lacking)}, which the layer's blobs are for")

@@ -22,10 +22,11 @@ from bigdl_caffe.errors import WeightMismatchError
 from bigdl_caffe.format.source import WeightSource
 from bigdl_caffe.graph.ir import LayerDef
 from bigdl_caffe.layers.registry import BlobSpec
-from bigdl_caffe.weights.bind import Binder, Binding, Structure, named_modules
+from bigdl_caffe.weights.bind import Binder, Binding, named_modules
 from bigdl_caffe.weights.fill import copy_blobs, lacking
 from bigdl_caffe.weights.match import LoadReport, Target, match
 from bigdl_caffe.weights.slots import Slot, owned_shapes
+from bigdl_caffe.weights.structure import Structure
 from bigdl_caffe.weights.table import WeightTable, allocate
 
 REMEDY = (
@@ -66,9 +67,9 @@ def copy_into(
         With every module and blob that does not fit.
     """
     modules = list(named_modules(model))
-    binder = Binder(Structure(layers), [name for name, _ in modules], match_all)
-    for name, module in modules:
-        binder.add(name, module)
+    binder = Binder(Structure(layers), (its.name for its in modules), match_all)
+    for its in modules:
+        binder.add(its)
     target, slots = _target(binder.bindings, allow_reshape)
     found = match(target, sources)
     problems = [*binder.problems, *found.problems]
@@ -79,9 +80,9 @@ def copy_into(
     table = allocate(owned_shapes([s for s in target.slots if s.key in found.copies]))
     copy_blobs(found.copies, table)
     kept = list(binder.kept)
-    for binding, its in zip(binder.bindings, slots, strict=True):
-        if all(slot.key in table.blobs for slot in its):
-            binding.put(_blobs(its, table))
+    for binding, own in zip(binder.bindings, slots, strict=True):
+        if all(slot.key in table.blobs for slot in own):
+            binding.put(_blobs(own, table))
         else:
             kept.append(binding.module)
     return replace(found.report, missing=(), kept=tuple(dict.fromkeys(kept)))

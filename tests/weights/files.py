@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bigdl_caffe import Model
-from bigdl_caffe.format.caffemodel import write_caffemodel
+from bigdl_caffe.format.caffemodel_writer import write_caffemodel
 from bigdl_caffe.format.prototxt import read_net
 from bigdl_caffe.graph.upgrade import upgrade
 

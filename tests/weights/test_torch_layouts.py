@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from bigdl_caffe import Model
 from bigdl_caffe.graph.names import layer_defs
 from bigdl_caffe.load import read_definition
-from bigdl_caffe.weights.bind import Binder, Structure
+from bigdl_caffe.weights.bind import Binder, Named
+from bigdl_caffe.weights.structure import Structure
 from bigdl_caffe.weights.torch_layouts import PARTS
 from tests.compare import assert_close_to_caffe
 from tests.weights.files import write_files, write_weights
@@ -149,7 +150,7 @@ def test_to_caffe_gives_blobs_that_load_as_the_same_module(name: str, tmp_path: 
     Model.load_caffe({"it": module}, files.prototxt, files.caffemodel)
     before = {k: v.clone() for k, v in module.state_dict().items()}
     binder = Binder(Structure(layer_defs(read_definition(str(files.prototxt)).layer)), [], True)
-    binder.add("it", module)
+    binder.add(Named("it", module))
     saved = {b.layer: [blob.numpy() for blob in b.blobs] for b in binder.bindings}
     shapes = {name: [b.shape for b in blobs] for name, blobs in files.blobs.items()}
     assert {name: [b.shape for b in blobs] for name, blobs in saved.items()} == shapes
