@@ -2,12 +2,75 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bigdl_caffe.format.paths import PathLike
 from bigdl_caffe.runner import Runner
+from bigdl_caffe.weights.match import LoadReport
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class WaysOut(Runner):
     """Methods of `bigdl_caffe.Model` that write it as other programs read it."""
+
+    load_report: LoadReport
+
+    def save_caffe(
+        self,
+        prototxt_path: PathLike,
+        model_path: PathLike,
+        use_v2: bool = True,
+        overwrite: bool = False,
+        fold: bool = False,
+    ) -> Self:
+        """Write the net and its weights as Caffe's two files. The call BigDL has under this name.
+
+        What came from Caffe is saved as it came, with the weights as they are now: the text
+        is the whole definition, upgraded, with its data layers, losses, phase rules, and fields
+        that the schema does not know. Layers that are not part of the model in its phase are
+        in the text, and have no weights.
+
+        At any moment, a reader of local files finds both old ones, or both new ones, also after
+        this process was killed; what holds on other file systems, `format.together` says.
+
+        Parameters
+        ----------
+        prototxt_path : path or URI
+            The net's definition.
+        model_path : path or URI
+            The weights: HDF5 if it ends in ".h5", as Caffe has it, else binary.
+        use_v2 : bool
+            Whether to write today's form, V2. V1 is what Caffe had until 2015.
+        overwrite : bool
+            Whether files that are there may be replaced.
+        fold : bool
+            Whether to fold BatchNorm, Scale and Bias into the Convolution, Deconvolution or
+            InnerProduct before them, for scoring: the same outputs but for rounding, and V1
+            can hold it.
+
+        Returns
+        -------
+        Model
+            Itself.
+
+        Raises
+        ------
+        FileExistsError
+            For files that are there, without ``overwrite``. Nothing is touched.
+        UnsupportedLayerError
+            With every layer and option that V1 has no words for, before anything is written.
+        CaffeError
+            For folders that are missing or may not be written, a binary file of 2 GiB or more,
+            names that HDF5 cannot hold.
+        """
+        from bigdl_caffe.save import contents, save, warn_of_lost
+
+        warn_of_lost(self.net, self.load_report.unused)
+        saved = contents(self.net, self._slots, self.weights(), fold)
+        save(saved, prototxt_path, model_path, use_v2, overwrite)
+        return self
 
     def to_safetensors(self, path: PathLike) -> None:
         """Write the weights as a safetensors file: whole or not at all.

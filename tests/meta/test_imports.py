@@ -23,7 +23,7 @@ LEVELS: list[set[str]] = [
     {"weights"},
     {"data", "image"},
     {"bigdl_names", "bundle", "feeding", "from_torch", "load", "model", "nodes", "runner"}
-    | {"ways_out"},
+    | {"save", "ways_out"},
     {"spark", "train", "export", "verify"},
     {"cli", "report", "__main__"},
 ]
