@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from bigdl_caffe import Model
 from bigdl_caffe.spark.java import ensure_java
+from tests.layers.golden import Case
 from tests.nets import digits
 from tests.paths import REPO
 
@@ -64,3 +65,13 @@ def spark_env() -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
     }
+
+
+@pytest.fixture(autouse=True)
+def in_the_golden_cases_folder(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stand where Caffe stood: it looks from the working directory for files that a net names."""
+    case = request.getfixturevalue("case") if "case" in request.fixturenames else None
+    if isinstance(case, Case):
+        monkeypatch.chdir(case.folder)

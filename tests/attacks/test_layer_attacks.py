@@ -1,10 +1,8 @@
-"""Every net of tests/golden, copied, stored, run row by row, in double precision and damaged."""
+"""Every net of tests/golden damaged, and options and numbers that broke something once."""
 
 from __future__ import annotations
 
-import copy
 import math
-import pickle
 import random
 import re
 from collections.abc import Mapping
@@ -14,81 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from bigdl_caffe import CaffeError, Model
-from tests.compare import assert_close_to_caffe
-from tests.layers.golden import Case
+from bigdl_caffe import CaffeError
+from tests.layers.golden import Case, fed
 from tests.layers.pylayers import CONVERTERS
 from tests.layers.test_golden import RUN, params
 from tests.nets import net
 
 Array = np.ndarray[Any, Any]
 Feed = Mapping[str, Array]
-
-
-@pytest.fixture(autouse=True)
-def in_the_cases_folder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "case" in request.fixturenames:
-        monkeypatch.chdir(request.getfixturevalue("case").folder)
-
-
-def fed(case: Case, model: Model) -> dict[str, Array]:
-    return {b: a for b, a in case.step(0, "in").items() if b in model.inputs}
-
-
-def tensors(feed: Feed, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
-    return {blob: torch.tensor(array, dtype=dtype) for blob, array in feed.items()}
-
-
-NOT_COPIED = {"Net/share_permissive": "torch copies no module that holds a view of a parameter"}
-IN_ORDER = {"Net/mini_ssd": "boxes of equal scores come in another order"}
-
-
-@pytest.mark.parametrize("case", params(c for c in RUN if c.name not in NOT_COPIED))
-def test_copies_give_the_same_numbers(case: Case, tmp_path: Path) -> None:
-    model = case.load()
-    feed = fed(case, model)
-    model.write_bundle(tmp_path / "net.arrow")
-    opened = Model.open_bundle(tmp_path / "net.arrow", converters=CONVERTERS)
-    module = model.to_torch()
-    loaded = case.load().to_torch()
-    loaded.load_state_dict(module.state_dict())
-    copies = [copy.deepcopy(module), pickle.loads(pickle.dumps(module)), opened.to_torch(), loaded]
-    expected = module(tensors(feed))
-    for other in copies:
-        for blob, got in other(tensors(feed)).items():
-            assert_close_to_caffe(got.detach(), expected[blob].detach(), tol=1e-6, what=blob)
-
-
-@pytest.mark.parametrize("case", params(c for c in RUN if c.name not in {*NOT_COPIED, *IN_ORDER}))
-def test_double_precision_gives_caffes_numbers(case: Case) -> None:
-    model = case.load()
-    module = model.to_torch().double()
-    expected = {b: a for b, a in case.tops(0).items() if b in model.blob_shapes}
-    got = module(tensors(fed(case, model), torch.float64), list(expected))
-    for blob, numbers in expected.items():
-        assert got[blob].dtype == torch.float64
-        assert_close_to_caffe(got[blob].detach(), numbers, what=blob)
-
-
-@pytest.mark.parametrize("case", params(RUN))
-def test_rows_run_alone_are_rows_run_together(case: Case) -> None:
-    model = case.load()
-    if not model.row_wise():
-        pytest.skip("its rows are run one at a time anyway")
-    rows = {b: np.concatenate([a, a[::-1] + 1, a / 2])[:5] for b, a in fed(case, model).items()}
-    if len({len(a) for a in rows.values()}) != 1:
-        pytest.skip("its inputs have different numbers of rows")
-    try:
-        together = model.run(rows)
-    except CaffeError:
-        pytest.skip("these are no values of such an input")
-    for i in range(len(next(iter(rows.values())))):
-        model.reset()
-        alone = model.run({b: a[i : i + 1] for b, a in rows.items()})
-        for blob, numbers in together.items():
-            assert_close_to_caffe(alone[blob], numbers[i : i + 1], what=f"{blob}, row {i}")
 
 
 NOTHING = float("nan")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from bigdl_caffe.model import Model
 from tests.layers.pylayers import CONVERTERS
@@ -88,3 +89,15 @@ def cases() -> list[Case]:
         for group in GROUPS
         for meta in json.loads((GOLDEN / group / "manifest.json").read_text())
     ]
+
+
+def fed(case: Case, model: Model) -> dict[str, Array]:
+    """Return what the first step feeds to ``model``."""
+    return {blob: array for blob, array in case.step(0, "in").items() if blob in model.inputs}
+
+
+def tensors(
+    feed: Mapping[str, Array], dtype: torch.dtype = torch.float32
+) -> dict[str, torch.Tensor]:
+    """Return copies of arrays as tensors."""
+    return {blob: torch.tensor(array, dtype=dtype) for blob, array in feed.items()}

@@ -47,12 +47,6 @@ def params(cases: Iterable[Case]) -> list[object]:
     return [pytest.param(case, id=case.name) for case in cases]
 
 
-@pytest.fixture(autouse=True)
-def in_the_cases_folder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Caffe looks from the working directory for the files that a net names."""
-    monkeypatch.chdir(request.getfixturevalue("case").folder)
-
-
 def forward(case: Case, version: str = "") -> list[dict[str, Array]]:
     """Return every blob after each step."""
     model = case.load(version)

@@ -42,15 +42,15 @@ def pyramid_by_loops(x: Array, bins: list[int]) -> Array:
 
 @pytest.mark.parametrize("size", [(6, 6), (13, 13), (13, 8), (7, 9), (14, 29)])
 def test_each_grid_follows_the_one_before(size: tuple[int, int]) -> None:
-    x = random(2, 3, *size).double().requires_grad_()
+    x = random(2, 2, *size).double().requires_grad_()
     bins = " ".join(f"spatial_bin: {n}" for n in (1, 2, 3, 6))
     options = f"spatial_pyramid_pooling_param {{ pool: MAX {bins} scale: 1 }}"
     pyramid = layer("SPATIAL_PYRAMID_POOLING", options)
-    module = pyramid.module([(2, 3, *size)])
+    module = pyramid.module([x.shape])
     expected = pyramid_by_loops(x.detach().numpy(), [1, 2, 3, 6])[..., None, None]
-    assert pyramid.top_shapes([(2, 3, *size)]) == [expected.shape]
+    assert pyramid.top_shapes([tuple(x.shape)]) == [expected.shape]
     np.testing.assert_array_equal(module(x).detach(), expected)
-    assert torch.autograd.gradcheck(module, x)
+    assert torch.autograd.gradcheck(module, x, fast_mode=True)
 
 
 def test_voc2012_net_of_the_fork_has_the_bins_its_classifier_takes() -> None:

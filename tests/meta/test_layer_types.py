@@ -136,8 +136,7 @@ def _words(node: ast.AST) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in RUN])
-def test_shapes_are_inferred_as_they_run(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(case.folder)  # for the files that a net names
+def test_shapes_are_inferred_as_they_run(case: Case) -> None:
     model = case.load()
     feed = {b: a for b, a in case.step(0, "in").items() if b in model.inputs}
     got = model.run(feed, list(model.blob_shapes))

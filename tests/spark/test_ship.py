@@ -272,6 +272,7 @@ def run_program(env: dict[str, str], program: str, arguments: list[str]) -> list
     return done.stdout.split()
 
 
+@pytest.mark.spark
 def test_weights_that_changed_are_sent_again(spark: SparkSession, tmp_path: Path) -> None:
     model = small(tmp_path)
     rows = spark.createDataFrame([([0.5] * 192,)], "image array<float>")
