@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.export.onnx_layers import refuse, refuse_state, sort_stable
+from bigdl_caffe.export.onnx_layers import operators, refuse, refuse_state
 from bigdl_caffe.format.paths import PathLike, atomic_write
 from bigdl_caffe.nn.net import CaffeNet
 
@@ -145,16 +145,16 @@ def translate(
     batch = torch.export.Dim(BATCH)
     rows = (({0: batch},) * len(bottoms),) if any_batch else None
     with torch.no_grad():  # functions with a gradient of their own are just what they compute
-        program = torch.export.export(module, bottoms, dynamic_shapes=rows, strict=False)
-        refuse_state(program)
-        return torch.onnx.export(
-            program,
+        program: Any = torch.onnx.export(
+            torch.export.export(module, bottoms, dynamic_shapes=rows, strict=False),
             dynamo=True,
             verbose=False,
             dynamic_shapes=rows and (({0: BATCH},) * len(bottoms),),
-            custom_translation_table={torch.ops.aten.sort.stable: sort_stable},
+            custom_translation_table=operators(),
             **how,
         )
+    refuse_state(program.exported_program)
+    return program
 
 
 def _tidy(model: Any) -> None:

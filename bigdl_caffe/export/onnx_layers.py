@@ -13,22 +13,32 @@ from bigdl_caffe.graph.slice import ancestors
 from bigdl_caffe.nn.net import CaffeNet
 
 REASONS: dict[str, str] = {
+    "BatchNorm": "it keeps statistics of each batch: load the net for TEST, with use_global_stats",
     "DetectionOutput": "it picks boxes one by one: stop before it with outputs=[...]",
     "MultiBoxLoss": "it matches boxes and mines examples one by one: it is for training",
 }
 """Layer types that are refused, and why: the words that errors and the docs use."""
 
 
-def sort_stable(x: Any, *, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
-    """Return ``aten.sort.stable``, which torch's exporter lacks, in ONNX's operators.
-
-    TopK of all elements is it: of equal ones, that with the lower index comes first.
-    """
+def operators() -> dict[Any, Callable[..., Any]]:
+    """Return torch's operators that its exporter lacks or gets wrong → what ONNX has for them."""
     import onnxscript  # of the extra "onnx"
 
-    op: Any = onnxscript.opset18
-    size = op.Gather(op.Shape(x), [dim])
-    return op.TopK(x, size, axis=dim, largest=int(descending), sorted=1)
+    onnx: Any = onnxscript.opset18
+
+    def sort_stable(x: Any, *, stable: bool, dim: int = -1, descending: bool = False) -> Any:
+        # All elements by TopK: of equal ones, that with the lower index comes first.
+        size = onnx.Gather(onnx.Shape(x), [dim])
+        return onnx.TopK(x, size, axis=dim, largest=int(descending), sorted=1)
+
+    def log_sigmoid(x: Any) -> Any:
+        # The exporter's log of a sigmoid is minus infinity from -89 on.
+        return onnx.Neg(onnx.Softplus(onnx.Neg(x)))
+
+    return {
+        torch.ops.aten.sort.stable: sort_stable,
+        torch.ops.aten.log_sigmoid.default: log_sigmoid,
+    }
 
 
 def refuse_state(program: ExportedProgram) -> None:

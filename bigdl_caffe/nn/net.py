@@ -16,29 +16,29 @@ from bigdl_caffe.graph.slice import ancestors, check_blobs, values_read
 
 @dataclass(frozen=True)
 class _Step:
-    """Run ``module`` on ``reads``; name its tops ``writes``; then forget ``frees``.
+    """Run submodule ``name`` on ``reads``; name its tops ``writes``; then forget ``frees``.
 
     No gradient goes back to the ``cut`` ones of ``reads``.
     """
 
-    module: Callable[..., Tensor | tuple[Tensor, ...]]
+    name: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     frees: tuple[str, ...]
     cut: frozenset[int]
 
-    def run(self, values: dict[str, Tensor]) -> None:
+    def run(self, module: Callable[..., object], values: dict[str, Tensor]) -> None:
         """Put the tops into ``values``, and take out what is not needed any more."""
         if not self.reads and all(value in values for value in self.writes):
             return  # a layer that makes up its data, and the caller fed some instead
         bottoms = [values[value] for value in self.reads]
         for i in self.cut:
             bottoms[i] = bottoms[i].detach()
-        made = self.module(*bottoms)
+        made = module(*bottoms)
         tops = (made,) if isinstance(made, Tensor) else made
         if not isinstance(tops, (tuple, list)) or len(tops) != len(self.writes):
             raise CaffeError(
-                f"{self.module} gives {type(made).__name__} for {', '.join(self.writes)}: it "
+                f"{module} gives {type(made).__name__} for {', '.join(self.writes)}: it "
                 "has to give a tensor, or a tuple of one a blob"
             )
         for value, top in zip(self.writes, tops, strict=True):
@@ -88,7 +88,8 @@ class CaffeNet(nn.Module):
             if module is not None and not layer.bottoms
             for blob in layer.tops
         )
-        self._plans: dict[tuple[str, ...], _Plan] = {}
+        # The outputs' at once: torch.compile follows a plan, and not how it is made.
+        self._plans = {net.outputs: self._plan(net.outputs)}
 
     def forward(
         self, feed: Mapping[str, Tensor], fetch: str | Sequence[str] | None = None
@@ -123,7 +124,7 @@ class CaffeNet(nn.Module):
             )
         values = {value: feed[blob] for blob, value in plan.feeds.items() if blob in feed}
         for step in plan.steps:
-            step.run(values)
+            step.run(getattr(self, step.name), values)
         return {blob: values[blob] for blob in wanted}
 
     def loss(self, feed: Mapping[str, Tensor]) -> Tensor:
@@ -171,10 +172,8 @@ class CaffeNet(nn.Module):
     def _plan(self, wanted: tuple[str, ...]) -> _Plan:
         """Return the steps to ``wanted``, each value freed behind its last reader."""
         # Every value is written once, so its writes tell a layer from all others.
-        modules = {
-            layer.writes: module
-            for layer, module in zip(self.net.layers, self.layer_modules(), strict=True)
-        }
+        writes = (layer.writes for layer in self.net.layers)
+        names = dict(zip(writes, self._names, strict=True))
         check_blobs(wanted, self.net.shapes)
         layers = ancestors(self.net.layers, wanted)
         read = values_read(layers, wanted)
@@ -182,18 +181,14 @@ class CaffeNet(nn.Module):
         kept = set(wanted)
         steps = []
         for layer in reversed(layers):
-            module = modules[layer.writes]
-            if module is None:
+            name = names[layer.writes]
+            if name not in self._modules:
                 continue
             frees = tuple({v for v in (*layer.reads, *layer.writes) if v not in kept})
             kept.update(frees)
             cut = frozenset(i for i, on in enumerate(layer.param.propagate_down) if not on)
-            steps.append(_Step(module, layer.reads, layer.writes, frees, cut))
+            steps.append(_Step(name, layer.reads, layer.writes, frees, cut))
         return _Plan(feeds, tuple(reversed(steps)))
-
-    def __getstate__(self) -> dict[str, object]:
-        """Leave the plans out: they hold modules and are made again on demand."""
-        return {**self.__dict__, "_plans": {}}
 
 
 def blob_list(names: str | Iterable[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -225,7 +226,8 @@ def _drawn(x: Tensor, w: Window) -> Tensor:
 
 
 def _sums(x: Tensor, w: Window) -> Tensor:
-    return F.avg_pool2d(w.frame(x, 0), w.kernel, w.stride, divisor_override=1)
+    # Not by divisor_override=1: torch's ONNX exporter leaves it out.
+    return F.avg_pool2d(w.frame(x, 0), w.kernel, w.stride) * prod(w.kernel)
 
 
 def pyramid_window(level: int, size: Sequence[int]) -> Window:
