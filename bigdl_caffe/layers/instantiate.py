@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from google.protobuf.descriptor import Descriptor
+
 from bigdl_caffe.errors import CaffeError, NetError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.ir import LayerDef
@@ -59,14 +61,22 @@ def _one(spec: LayerDef, types: Registry, phase: str) -> Layer:
 def _refuse_unknown_values(spec: LayerDef) -> None:
     """Raise for a field the schema has with a value it lacks: the default would be computed."""
     for item in spec.param.unknown_field:
-        parameter, _, name = item.path.rpartition(".")
-        holder = pb.LayerParameter.DESCRIPTOR.fields_by_name.get(parameter)
-        message = holder.message_type if holder is not None else None
-        if message is not None and name in message.fields_by_name and name not in HARMLESS:
+        if "." in item.path and _is_in_schema(item.path):
             raise UnsupportedLayerError(
                 f"{item.path}: {item.text} (line {item.line}) is a value that no layer here "
                 f"computes; pass converters={{'{spec.type}': YourLayer}} to say how it does"
             )
+
+
+def _is_in_schema(path: str) -> bool:
+    """Return whether the schema has the field at ``path``, as ``pooling_param.pool``."""
+    message: Descriptor | None = pb.LayerParameter.DESCRIPTOR
+    for name in path.split("."):
+        field = message.fields_by_name.get(name.partition("[")[0]) if message else None
+        if field is None or name in HARMLESS:
+            return False
+        message = field.message_type
+    return True
 
 
 def _named(spec: LayerDef, error: CaffeError) -> list[str]:
