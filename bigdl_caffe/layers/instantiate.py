@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from google.protobuf.descriptor import Descriptor
+from typing import Any
 
 from bigdl_caffe.errors import CaffeError, NetError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
@@ -70,7 +69,7 @@ def _refuse_unknown_values(spec: LayerDef) -> None:
 
 def _is_in_schema(path: str) -> bool:
     """Return whether the schema has the field at ``path``, as ``pooling_param.pool``."""
-    message: Descriptor | None = pb.LayerParameter.DESCRIPTOR
+    message: Any = pb.LayerParameter.DESCRIPTOR  # the two kinds of descriptor share no type
     for name in path.split("."):
         field = message.fields_by_name.get(name.partition("[")[0]) if message else None
         if field is None or name in HARMLESS:
