@@ -68,7 +68,7 @@ def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> 
     _check_given(options.input_shapes, kinds.fed(every))
     specs = _wanted(every, options, kinds)
     layers = instantiate(specs, types, options.phase)
-    inputs, outputs = _ends(specs, options, kinds)
+    inputs, outputs = _ends(specs, options, kinds, kinds.swallowed(every))
     sizes = shapes.infer(specs, layers, options.input_shapes)
     for value in set(kinds.fed(specs).values()) - set(inputs.values()):
         sizes.pop(value, None)  # an input that nothing reads is no blob of this net
@@ -100,6 +100,11 @@ class _Kinds:
 
     def is_dropped(self, spec: LayerDef) -> bool:
         return self.of(spec).role in DROPPED_FOR_SCORING
+
+    def swallowed(self, specs: Sequence[LayerDef]) -> set[str]:
+        """Return the blobs that sinks read."""
+        sinks = [spec for spec in specs if self.of(spec).role is Role.SINK]
+        return {blob for spec in sinks for blob in spec.bottoms}
 
     def learns(self, spec: LayerDef) -> bool:
         """Whether the layer may have learnable blobs."""
@@ -173,11 +178,12 @@ def _wanted(specs: tuple[LayerDef, ...], options: Options, kinds: _Kinds) -> tup
 
 
 def _ends(
-    specs: Sequence[LayerDef], options: Options, kinds: _Kinds
+    specs: Sequence[LayerDef], options: Options, kinds: _Kinds, swallowed: Collection[str]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the blobs the caller feeds, with their values, and the blobs the net gives back.
 
-    What an input layer makes and nothing reads is neither, unless there is nothing else.
+    What an input layer makes and nothing reads is neither, unless there is nothing else. Nor
+    does the net give back what a sink has ``swallowed``, unless there is nothing else.
     """
     fed = kinds.fed(specs)
     used = slice.values_read(specs, options.outputs or ())
@@ -186,6 +192,7 @@ def _ends(
         return useful, options.outputs
     outputs = slice.dangling(specs)
     wanted = tuple(blob for blob in outputs if blob in useful or blob not in fed)
+    wanted = tuple(blob for blob in wanted if blob not in swallowed) or wanted
     return (useful, wanted) if wanted else (fed, outputs)
 
 
