@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from bigdl_caffe.errors import UnsupportedLayerError
 from bigdl_caffe.from_torch.builder import Builder
@@ -14,6 +13,7 @@ from bigdl_caffe.from_torch.ops.joining import cat, cut
 from bigdl_caffe.from_torch.ops.shaping import permute
 from bigdl_caffe.from_torch.ops.table import op
 from bigdl_caffe.from_torch.values import Top, Weight, fixed
+from bigdl_caffe.weights.torch_layouts import LSTM
 
 
 @op("lstm.input")
@@ -69,20 +69,13 @@ def _groups(weights: list[Weight], biased: bool) -> list[list[Weight]]:
 def _blobs(group: list[Weight]) -> list[Weight]:
     inputs, outputs, *biases = group
     zeros = torch.zeros_like(inputs.tensor[:, 0])
-    bias = sum((b.tensor for b in biases), zeros)
-    names = "+".join(b.source for b in biases)
-    return [
-        _gates(inputs, inputs.tensor, inputs.source),
-        _gates(inputs, bias, names),
-        _gates(outputs, outputs.tensor, outputs.source),
-    ]
-
-
-def _gates(like: Weight, rows: Tensor, source: str) -> Weight:
-    """Return ``rows`` with torch's gates i, f, g, o in Caffe's order i, f, o, g."""
+    added = [b.tensor for b in biases] or [zeros, zeros]
     with torch.no_grad():
-        i, f, g, o = rows.chunk(4)
-        return Weight(torch.cat((i, f, o, g)), source, like.learned)
+        blobs = LSTM.to_caffe(inputs.tensor, outputs.tensor, *added)
+    sources = inputs.source, "+".join(b.source for b in biases), outputs.source
+    return [
+        Weight(blob, source, inputs.learned) for blob, source in zip(blobs, sources, strict=True)
+    ]
 
 
 def _part(layer: int, reverse: int) -> str:
