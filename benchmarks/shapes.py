@@ -1,33 +1,28 @@
-"""Measure how long it takes to infer the shapes and count the MACs of public nets.
+"""Measure how long it takes to infer the shapes and count the MACs of the public nets.
 
-For each prototxt below a folder: the clock runs over all that lies between the parsed
-definition and a net with shapes (phase rules, value names, layer objects, inference),
-and then over the count of multiply-accumulates. Reading the text is timed beside it. As
-peer, OpenCV 4 reads the same prototxt, where it can (it infers shapes only when it runs).
+They are third-party and lie beside the clone, in ``../shared/prototxts``. For each net that
+builds: one clock runs over all that lies between the parsed definition and a net with shapes
+(phase rules, value names, layer objects, inference) and over the count of its
+multiply-accumulates; another over the reading of its text, which is what the ratio is to.
 
-    python benchmarks/shapes.py <folder of prototxts>
+    python -m benchmarks.shapes
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
-import re
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TypeVar
 
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.layers.assemble import Options, assemble
 from bigdl_caffe.layers.registry import registry
 from bigdl_caffe.load import read_definition
-
-GUESS = (2, 3, 256, 256)
-"""The shape that an input of open shape is given."""
+from tests.public_nets import files, load, name_of, states
 
 T = TypeVar("T")
 
@@ -40,69 +35,39 @@ class Timing:
     layers: int
     read: float
     shapes: float
-    macs: float
-    opencv: float | None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
     logging.disable(logging.WARNING)
-    timings = list(measure(parser.parse_args().folder))
-    inferred = [t.shapes + t.macs for t in timings]
-    slowest = max(timings, key=lambda t: t.shapes + t.macs)
-    print(f"{len(timings)} nets, {sum(t.layers for t in timings)} layers; milliseconds a net:\n")
-    print("| what | mean | median | slowest |\n|---|---|---|---|")
-    print(_row("shapes and MACs", inferred))
+    timings = list(measure())
+    slowest = max(timings, key=lambda timing: timing.shapes)
+    layers, busy = sum(timing.layers for timing in timings), os.getloadavg()[0]
+    print(f"{len(timings)} nets, {layers} layers, load average {busy:.1f}\n")
+    print("| milliseconds a net | mean | median | slowest |\n|---|---|---|---|")
+    print(_row("shapes and MACs", [t.shapes for t in timings]))
     print(_row("reading the text", [t.read for t in timings]))
-    peer = [t for t in timings if t.opencv is not None]
-    if peer:
-        print(_row(f"OpenCV readNetFromCaffe ({len(peer)} nets)", [t.opencv or 0 for t in peer]))
-        ours = sum(t.read + t.shapes for t in peer)
-        print(f"\nRead and infer on those nets: {sum(t.opencv or 0 for t in peer) / ours:.2f} times")
-        print("as fast as OpenCV reads them.")
-    print(f"\nSlowest: {slowest.name}, {slowest.layers} layers.")
+    ratio = sum(t.shapes for t in timings) / sum(t.read for t in timings)
+    print(f"\nShapes and MACs take {ratio:.2f} times as long as reading the text.")
+    print(f"Slowest: {slowest.name}, {slowest.layers} layers.")
 
 
-def measure(folder: Path) -> Iterator[Timing]:
-    """Yield a timing for each prototxt whose net can be built."""
+def measure() -> Iterator[Timing]:
+    """Yield a timing for each file whose net builds, in the first state that does."""
     types = registry()
-    for path in sorted(folder.rglob("*.prototxt")):
+    for path in files():
         try:
-            read, definition = _timed(lambda path=path: read_definition(str(path)))
-            options = _options(definition)
+            read, definition = _timed(partial(read_definition, str(path), types))
         except CaffeError:
             continue
-        shapes, net = _timed(lambda d=definition, o=options: assemble(d, o, types))
-        macs, _ = _timed(net.macs)
-        yield Timing(path.name, len(net.layers), read, shapes, macs, _opencv(path))
-
-
-def _options(definition: pb.NetParameter) -> Options:
-    """Return options with which the net can be built, input shapes guessed where open."""
-    given: dict[str, tuple[int, ...]] = {}
-    for _ in range(4):
-        for phase in ("TEST", "TRAIN"):
+        name = name_of(path)
+        for state in (s for phase in ("TEST", "TRAIN") for s in states(name, definition, phase)):
             try:
-                assemble(definition, Options(phase, input_shapes=given), registry())
-            except CaffeError as error:
-                open_inputs = re.findall(r"input_shapes=\{'([^']+)'", str(error))
-                given = given | dict.fromkeys(open_inputs, GUESS)
-                last = error
-            else:
-                return Options(phase, input_shapes=given)
-    raise last
-
-
-def _opencv(path: Path) -> float | None:
-    try:
-        import cv2
-    except ImportError:
-        return None
-    try:
-        return _timed(lambda: cv2.dnn.readNetFromCaffe(str(path)))[0]
-    except cv2.error:
-        return None
+                shapes, net = _timed(partial(load, name, definition, state, types))
+            except CaffeError:
+                continue
+            macs, _ = _timed(net.macs)
+            yield Timing(name, len(net.layers), read, shapes + macs)
+            break
 
 
 def _timed(work: Callable[[], T]) -> tuple[float, T]:
