@@ -27,6 +27,7 @@ from bigdl_caffe import (
 from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.layers import registry as module
 from bigdl_caffe.layers.fork_options import Messages
+from bigdl_caffe.nodes import Input, from_nodes, layer_type
 from tests.nets import net
 
 X = np.random.default_rng(5).standard_normal((3, 4)).astype(np.float32)
@@ -178,6 +179,26 @@ def test_a_bundle_holds_it(model: Model, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.forward(X), model.forward(X))
     with pytest.raises(CaffeError, match=r"converters=\{'Mix': YourLayer\}"):
         Model.open_bundle(tmp_path / "m.arrow")
+
+
+@pytest.mark.parametrize("end", ["caffemodel", "caffemodel.h5"])
+def test_it_is_saved_as_the_message_it_came_from(model: Model, tmp_path: Path, end: str) -> None:
+    paths = tmp_path / "saved.prototxt", tmp_path / f"saved.{end}"
+    model.save_caffe(*paths)
+    again = Model.load_caffe_model(*paths, converters=OWN)
+    assert again.net.layers[-1].unknown == model.net.layers[-1].unknown
+    np.testing.assert_array_equal(again.forward(X), model.forward(X))
+
+
+def test_written_as_a_node_it_is_saved_as_its_own_message(tmp_path: Path) -> None:
+    x = Input("x", shape=(1, 4))
+    made = from_nodes(x, layer_type(Mix)(name="mix", outputs=3, mode="SUM", names=["a", "b"])(x))
+    paths = tmp_path / "saved.prototxt", tmp_path / "saved.caffemodel"
+    made.save_caffe(*paths)
+    again = Model.load_caffe_model(*paths, converters=OWN)
+    given = {"outputs": 3, "mode": "SUM", "names": ["a", "b"]}
+    assert again.net.layers[-1].unknown == {"mix_param": given}
+    np.testing.assert_array_equal(again.forward(X), made.forward(X))
 
 
 def test_options_that_it_does_not_know_are_refused(tmp_path: Path) -> None:
