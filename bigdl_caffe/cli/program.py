@@ -7,13 +7,14 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from bigdl_caffe.cli.convert import CONVERT
 from bigdl_caffe.cli.diff import DIFF
 from bigdl_caffe.cli.score import SCORE
 from bigdl_caffe.cli.summary import SUMMARY
 from bigdl_caffe.cli.upgrade import UPGRADE
 from bigdl_caffe.errors import CaffeError
 
-COMMANDS = (SCORE, SUMMARY, DIFF, UPGRADE)
+COMMANDS = (SCORE, SUMMARY, DIFF, CONVERT, UPGRADE)
 
 HINTS = {
     "input_shapes": "--input-shape BLOB=N,C,H,W",

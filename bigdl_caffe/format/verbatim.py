@@ -1,4 +1,4 @@
-"""A caffemodel with another definition and the very same blobs."""
+"""A caffemodel with another definition and the very same blobs, or each blob written anew."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from bigdl_caffe.format.caffemodel import map_file, structure, tag, varint
 from bigdl_caffe.format.walk import Field
 
 Change = Callable[[pb.NetParameter], pb.NetParameter]
+Encode = Callable[[str, memoryview], bytes | memoryview]
 
 
-def rewrite(source: paths.PathLike, target: paths.PathLike, change: Change) -> None:
+def rewrite(
+    source: paths.PathLike,
+    target: paths.PathLike,
+    change: Change,
+    blob: Encode = lambda layer, data: data,
+) -> None:
     """Write the caffemodel ``source`` to ``target`` with its net changed: whole or not at all.
 
     Parameters
@@ -23,6 +29,9 @@ def rewrite(source: paths.PathLike, target: paths.PathLike, change: Change) -> N
     change : callable
         Takes the net and returns it in V2 terms. In the place of each blob, a layer has a
         stand-in, which ``change`` may move to another layer; the blob's bytes follow it.
+    blob : callable
+        Takes a layer's name and the bytes of a blob, and returns those to write; by default
+        the same.
 
     Raises
     ------
@@ -33,7 +42,7 @@ def rewrite(source: paths.PathLike, target: paths.PathLike, change: Change) -> N
         data = map_file(opened, str(source))
         net = change(structure(data, str(source), _place))
         with paths.atomic_write(target) as out:
-            _write(out, net, memoryview(data))
+            _write(out, net, memoryview(data), blob)
 
 
 def _place(field: Field) -> pb.BlobProto:
@@ -41,13 +50,13 @@ def _place(field: Field) -> pb.BlobProto:
     return pb.BlobProto(shape=pb.BlobShape(dim=(field.start, field.end)))
 
 
-def _write(out: BinaryIO, net: pb.NetParameter, data: memoryview) -> None:
+def _write(out: BinaryIO, net: pb.NetParameter, data: memoryview, encode: Encode) -> None:
     shell = pb.NetParameter()
     shell.CopyFrom(net)
     del shell.layer[:]
     out.write(shell.SerializeToString())
     for layer in net.layer:
-        blobs = [data[slice(*blob.shape.dim)] for blob in layer.blobs]
+        blobs = [encode(layer.name, data[slice(*blob.shape.dim)]) for blob in layer.blobs]
         bare = pb.LayerParameter()
         bare.CopyFrom(layer)
         del bare.blobs[:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from bigdl_caffe.graph.summary import format_row, format_shape
@@ -22,8 +22,9 @@ def table(comparison: Comparison) -> str:
     widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
     line = "-" * (sum(widths) + 2 * (len(widths) - 1))
     body = [format_row(row, widths, RIGHT) for row in (HEADER, *rows)]
+    compared = {row.blob for row in comparison.rows}
     others = [
-        f"only in {side}, not compared: {few(names)}"
+        f"not compared, only in {side}: {_others(names, compared)}"
         for side, names in (("A", comparison.only_a), ("B", comparison.only_b))
         if names
     ]
@@ -59,6 +60,14 @@ def few(names: Sequence[str], most: int = 8) -> str:
     """Return the first of ``names``, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) or "nothing") + more
+
+
+def _others(names: Sequence[str], compared: Collection[str]) -> str:
+    """Return ``names``, those of inner values of compared blobs as their number alone."""
+    inner = [name for name in names if name.rpartition("~")[0] in compared]
+    told = few([name for name in names if name not in inner]) if len(names) > len(inner) else ""
+    more = f"{len(inner)} inner values of blobs that are compared at their end" if inner else ""
+    return "; ".join(filter(None, (told, more)))
 
 
 def _row(row: Row) -> tuple[str, ...]:
