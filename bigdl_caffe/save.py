@@ -141,14 +141,13 @@ def _write_binary(saved: Saved, path: Path, name: str, use_v2: bool) -> None:
     net = pb.NetParameter()
     if saved.definition.HasField("name"):
         net.name = saved.definition.name
-    layers = [each for each in saved.layers if use_v2 or each.layer.type != "Input"]
-    heads = [_head(each.layer) for each in layers]
+    heads = [_head(each.layer) for each in saved.layers]
     if use_v2:
         net.layer.extend(heads)
     else:
         net.layers.extend(map(v1_layer, heads))
     with path.open("wb") as out:
-        stream_caffemodel(out, net, [each.blobs for each in layers], name)
+        stream_caffemodel(out, net, [each.blobs for each in saved.layers], name)
 
 
 def _head(layer: LayerDef) -> pb.LayerParameter:
