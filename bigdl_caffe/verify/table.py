@@ -10,8 +10,8 @@ from bigdl_caffe.graph.summary import format_row, format_shape
 if TYPE_CHECKING:
     from bigdl_caffe.verify.comparison import Comparison, Row
 
-HEADER = ("", "layer", "type", "blob", "shape", "difference", "at", "numbers there")
-RIGHT = {5}
+HEADER = ("", "layer", "type", "blob", "shape", "difference", "at", "in A", "in B")
+RIGHT = {5, 7, 8}
 MARK = ">"
 """Stands before the rows that depart."""
 
@@ -66,7 +66,7 @@ def _others(names: Sequence[str], compared: Collection[str]) -> str:
     """Return ``names``, those of inner values of compared blobs as their number alone."""
     inner = [name for name in names if name.rpartition("~")[0] in compared]
     told = few([name for name in names if name not in inner]) if len(names) > len(inner) else ""
-    more = f"{len(inner)} inner values of blobs that are compared at their end" if inner else ""
+    more = f"{len(inner)} of what compared blobs hold before their end" if inner else ""
     return "; ".join(filter(None, (told, more)))
 
 
@@ -74,8 +74,8 @@ def _row(row: Row) -> tuple[str, ...]:
     mark = MARK if row.departs else ""
     what = (mark, row.layer, row.type, row.blob, format_shape(row.shape))
     if row.shape != row.other_shape:
-        return (*what, "shape", "", f"{format_shape(row.other_shape)} in B")
+        return (*what, "shape", "", "", format_shape(row.other_shape))
     error = f"{row.nans} NaN" if row.nans else f"{row.error:.2g}"
     if row.index is None:
-        return (*what, error, "", "")
-    return (*what, error, ",".join(map(str, row.index)), f"{row.a:.6g} {row.b:.6g}")
+        return (*what, error, "", "", "")
+    return (*what, error, ",".join(map(str, row.index)), f"{row.a:.6g}", f"{row.b:.6g}")
