@@ -112,7 +112,8 @@ def _blob_head(blob: NDArray[np.float32], number: int, old: bool) -> bytes:
 
 
 def _shape(shape: tuple[int, ...]) -> pb.BlobProto:
-    return pb.BlobProto(shape=pb.BlobShape(dim=shape))
+    """Return a blob's shape; as Caffe's Blob::ToProto, nothing for a blob without axes."""
+    return pb.BlobProto(shape=pb.BlobShape(dim=shape)) if shape else pb.BlobProto()
 
 
 def _legacy_shape(shape: tuple[int, ...]) -> pb.BlobProto:
