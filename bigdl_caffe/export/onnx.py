@@ -59,9 +59,11 @@ def write_onnx(
     _check_packages()
     _check_size(module)
     module.reset()
-    with _quiet():
-        program = _program(module, opset, any_batch)
-    module.reset()
+    try:
+        with _quiet():
+            program = _program(module, opset, any_batch)
+    finally:
+        module.reset()  # the exporter leaves tensors without numbers in recurrent layers
     _tidy(program.model)
     with atomic_write(path) as out:
         out.write(program.model_proto.SerializeToString())
@@ -89,15 +91,17 @@ def _check_size(module: CaffeNet) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep from the user what the exporter says to torch's developers."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 class _Positional(nn.Module):
@@ -124,8 +128,8 @@ def _program(module: CaffeNet, opset: int | None, any_batch: bool) -> Any:
     made = program.model.opset_imports[""]
     if made != (opset or made):
         raise CaffeError(
-            f"torch's exporter writes this net in opset {made} and cannot turn it into {opset}: "
-            f"leave opset out, or give {made} or more"
+            f"torch's exporter writes this net in opset {made}, which cannot be turned into opset "
+            f"{opset}: leave opset out, or give another"
         )
     return program
 

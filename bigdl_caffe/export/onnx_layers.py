@@ -10,14 +10,27 @@ from torch.export import ExportedProgram
 
 from bigdl_caffe.errors import UnsupportedLayerError
 from bigdl_caffe.graph.slice import ancestors
+from bigdl_caffe.layers.registry import type_key
 from bigdl_caffe.nn.net import CaffeNet
 
-REASONS: dict[str, str] = {
-    "BatchNorm": "it keeps statistics of each batch: load the net for TEST, with use_global_stats",
-    "DetectionOutput": "it picks boxes one by one: stop before it with outputs=[...]",
-    "MultiBoxLoss": "it matches boxes and mines examples one by one: it is for training",
+BOXES = "it picks boxes one by one; outputs=[...] stops the net before it"
+TRANSITIONS = "it sums over ways to read a sequence, for which ONNX has no operator"
+
+REASONS = {
+    "BatchNorm": "it keeps statistics of each batch; use_global_stats, as for TEST, does not",
+    "CTCLoss": TRANSITIONS,
+    "CtcLoss": TRANSITIONS,
+    "DetectionOutput": BOXES,
+    "MultiBoxLoss": "it matches boxes and mines examples one by one, for training",
+    "MultiStageMeanfield": "it filters over a lattice that is built of the image's own colours",
+    "Proposal": BOXES,
+    "ROIPooling": "it cuts out regions whose sizes only the data tell",
+    "SpatialPyramidPooling": "its grids are cut as those of ROIPooling are",
+    "YoloDetectionOutput": BOXES,
+    "Yolov3DetectionOutput": BOXES,
+    "rpn.proposal_layer.ProposalLayer": BOXES,
 }
-"""Layer types that are refused, and why: the words that errors and the docs use."""
+"""Layer types that are refused → why. Of others, the exporter's own words are given."""
 
 
 def operators() -> dict[Any, Callable[..., Any]]:
@@ -82,7 +95,7 @@ def _problems(module: CaffeNet, translate: Callable[..., Any]) -> Iterator[str]:
         try:
             translate(layer, [net.shapes[value] for value in spec.reads])
         except Exception as error:  # whatever the exporter, or the layer within it, comes upon
-            yield f"{spec}: {REASONS.get(spec.type) or _first_line(error)}"
+            yield f"{spec}: {REASONS.get(type_key(spec)) or _first_line(error)}"
 
 
 def _first_line(error: BaseException) -> str:

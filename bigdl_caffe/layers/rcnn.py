@@ -37,6 +37,10 @@ class RegionPooling(Layer):
                 f"give (rois, 5)"
             )
 
+    def mixes_rows(self, bottoms: Sequence[Shape]) -> bool:
+        """Return True: a roi says by its place in the batch which image it is of."""
+        return True
+
 
 @register("ROIPooling")
 class ROIPooling(RegionPooling):

@@ -40,7 +40,9 @@ class SegAccuracy(nn.Module):
         scores = x.detach().reshape(*x.shape, *[1] * (2 - x.dim()))
         best = self.classes - 1 - scores.flip(1).argmax(1).flatten()  # the last of equal ones
         labels = label.detach().long().flatten()
-        kept = ~torch.isin(labels, labels.new_tensor(self.ignore))
+        kept = torch.ones_like(labels, dtype=torch.bool)
+        for ignored in self.ignore:  # isin no label at all is true for some exporters
+            kept = kept & (labels != ignored)
         counts = confusion(class_labels(labels[kept], self.classes), best[kept], self.classes)
         if not self.reset:
             self.counts += counts

@@ -20,8 +20,13 @@ def round_half_away(x: Tensor) -> Tensor:
 
 
 def _images(rois: Tensor, scale: float, batch: int) -> Tensor:
-    """Return (rois): the image that each roi is of; raise for rois that are nowhere."""
+    """Return (rois): the image that each roi is of; raise for rois that are nowhere.
+
+    Compiled, it does not look: that would split the graph in two.
+    """
     image = rois[:, 0].long()
+    if torch.compiler.is_compiling():
+        return image
     strange = ~(rois.abs() * (1 + abs(scale)) <= INT_MAX).all(1)  # NaN too
     if bool(strange.any()):
         raise ShapeError(
@@ -160,7 +165,7 @@ class PSROIPool(nn.Module):
         top, bottom = self._spans(y1, y2, x.shape[2])
         left, right = self._spans(x1, x2, x.shape[3])
         top, bottom, left, right = top[..., None], bottom[..., None], left[:, None], right[:, None]
-        sums = self._sums(x, _images(rois, self.scale, len(x)))
+        sums = self._sums(x, _images(rois, self.scale, x.shape[0]))
         total = sums(bottom, right) - sums(top, right) - sums(bottom, left) + sums(top, left)
         area = ((bottom - top).clamp(min=0) * (right - left).clamp(min=0))[..., None]
         mean = torch.where(area > 0, total / area.clamp(min=1), 0)
@@ -174,7 +179,7 @@ class PSROIPool(nn.Module):
     def _sums(self, x: Tensor, image: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         """Return a function of rows and columns: the sums up to them, (rois, group, group, dim)."""
         table = F.pad(x.double().cumsum(2).cumsum(3), (1, 0, 1, 0))
-        parts = table.view(len(x), self.dim, self.group, self.group, *table.shape[2:])
+        parts = table.view(x.shape[0], self.dim, self.group, self.group, *table.shape[2:])
         grouped = parts.permute(0, 2, 3, 4, 5, 1)
         i = torch.arange(self.group, device=x.device)
         return lambda row, column: grouped[image[:, None, None], i[:, None], i, row, column]

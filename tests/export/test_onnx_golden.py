@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
-from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from bigdl_caffe import Model
 from bigdl_caffe.errors import UnsupportedLayerError
 from bigdl_caffe.export.onnx_layers import REASONS
 from tests.compare import assert_close_to_caffe
+from tests.export.onnx import run
 from tests.layers.golden import Array, Case
 from tests.layers.test_golden import RUN, params
 
@@ -32,28 +29,9 @@ REFUSED = [c for c in RUN if c.name in BY_BATCH or ALWAYS & set(c.meta["layer_ty
 EXPORTED = [case for case in RUN if case not in REFUSED]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_registry() -> Iterator[None]:
-    """Let the exporter gather its operators once, which takes longer than a small net."""
-    kept = cache(ONNXRegistry.from_torchlib.__func__)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ONNXRegistry, "from_torchlib", classmethod(kept))
-        yield
-
-
 @pytest.fixture(autouse=True)
 def in_the_cases_folder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(request.getfixturevalue("case").folder)
-
-
-def run(path: Path, feed: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what ONNX Runtime makes of the file at ``path``."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    asked = [i.name for i in session.get_inputs()]
-    tops = session.run(None, {name: feed[name.removesuffix("~0")] for name in asked})
-    return dict(zip([o.name for o in session.get_outputs()], tops, strict=True))
 
 
 def given(case: Case, model: Model) -> dict[str, Array]:
