@@ -16,10 +16,16 @@ from bigdl_caffe.layers.registry import find, registry
 class Builder:
     """Layers in the order they run.
 
+    A layer is called after the submodule that it comes from, by its qualified name, as
+    ``layer1.0.conv1``. What a submodule with children computes itself is called after it and
+    the operation: ``layer1.0.add``.
+
     Parameters
     ----------
     modules : collection of str
-        Qualified names of the traced module's submodules.
+        Qualified names of the traced module's submodules: no other layer is called so.
+    outputs : collection of str
+        What the net's outputs will be called: no other blob is.
 
     Attributes
     ----------
@@ -33,9 +39,8 @@ class Builder:
         Which results of an operation with several are used.
     """
 
-    def __init__(self, modules: Collection[str]) -> None:
-        self.names = Names(modules)
-        self.blobs = Names(())
+    def __init__(self, modules: Collection[str], outputs: Collection[str] = ()) -> None:
+        self.names, self.blobs = Names(modules), Names(outputs)
         self.types = registry()
         self.layers: list[pb.LayerParameter] = []
         self.weights: dict[str, tuple[Weight, ...]] = {}
@@ -108,8 +113,14 @@ class Builder:
 
     def input(self, name: str, shape: Shape) -> Top:
         """Add an Input layer and return its top."""
-        self.place, self.of_module = name, False
-        return self.layer("Input", [], input_param={"shape": [{"dim": shape}]})
+        blob = self.blobs.take(name, own=True)
+        shapes = {"shape": [{"dim": shape}]}
+        self.layers.append(
+            pb.LayerParameter(
+                name=self.names.take(name), type="Input", top=[blob], input_param=shapes
+            )
+        )
+        return Top(blob, shape)
 
     def source(self, name: str) -> ArrayWeights:
         """Return the numbers of all layers, called ``name`` in errors."""

@@ -74,9 +74,14 @@ def capture(module: nn.Module, example_inputs: Inputs) -> Captured:
 
 
 def _arguments(example: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if isinstance(example, Tensor):
-        return (example,), {}
-    return ((), dict(example)) if isinstance(example, Mapping) else (tuple(example), {})
+    """Return ``example`` by position and by name.
+
+    Each tensor is a copy: torch.export takes one that is given twice for a single input.
+    """
+    own = pytree.tree_map_only(Tensor, torch.clone, example)
+    if isinstance(own, Tensor):
+        return (own,), {}
+    return ((), dict(own)) if isinstance(own, Mapping) else (tuple(own), {})
 
 
 @contextmanager

@@ -29,17 +29,16 @@ def finish(builder: Builder, name: str, outputs: Sequence[tuple[str, Top]]) -> p
 
 def _close(builder: Builder, outputs: Sequence[tuple[str, Top]]) -> None:
     """Make ``outputs``, and nothing else, the blobs that no layer reads, as Caffe tells them."""
-    makers = {blob: layer for layer in builder.layers for blob in layer.top}
     read = {blob for layer in builder.layers for blob in layer.bottom}
-    read |= {blob for blob, layer in makers.items() if layer.type == "Input"}
+    read |= {blob for layer in builder.layers if layer.type == "Input" for blob in layer.top}
     kept: set[str] = set()
     for wanted, top in outputs:
-        if top.blob in read | kept:
-            builder.place, builder.of_module = wanted or f"{top.blob}.output", bool(wanted)
-            kept.add(builder.layer("Split", [top]).blob)
+        blob = top.blob
+        if blob in read | kept:
+            builder.place, builder.of_module = wanted or f"{blob}.output", bool(wanted)
+            blob = builder.layer("Split", [top]).blob
             read.add(top.blob)
-        else:
-            kept.add(_rename(builder, makers[top.blob], top.blob, wanted))
+        kept.add(_renamed(builder, blob, wanted))
     made = [blob for layer in builder.layers for blob in layer.top]
     unread = [Top(blob, ()) for blob in made if blob not in read | kept]
     if unread:
@@ -47,13 +46,14 @@ def _close(builder: Builder, outputs: Sequence[tuple[str, Top]]) -> None:
         builder.tops("Silence", unread, 0)
 
 
-def _rename(builder: Builder, layer: pb.LayerParameter, blob: str, wanted: str) -> str:
-    """Call a top that nothing reads ``wanted``, where that is another name."""
+def _renamed(builder: Builder, blob: str, wanted: str) -> str:
+    """Call a top that nothing reads ``wanted``, where that is another name, and return it."""
     if wanted in ("", blob):
         return blob
-    i = list(layer.top).index(blob)
-    layer.top[i] = builder.blobs.take(wanted)
-    return layer.top[i]
+    maker = next(layer for layer in builder.layers if blob in layer.top)
+    name = builder.blobs.take(wanted, own=True)
+    maker.top[list(maker.top).index(blob)] = name
+    return name
 
 
 def _mark_weights(builder: Builder) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 from torch import fx
 
+import bigdl_caffe
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 
 SHOWN = 3
 """How many places of one problem are told."""
 
 _FRAME = re.compile(r'File "(?P<file>[^"<]+)", line (?P<line>\d+)')
-_TORCH = str(Path(torch.__file__).parent)
+_TORCH, _OURS = (str(Path(file).parent) for file in (torch.__file__, bigdl_caffe.__file__))
 
 
 class Problems:
@@ -55,5 +56,7 @@ def _where(node: fx.Node) -> str:
     """Return the submodule, and the innermost line of the source that is not torch's."""
     module = f"in '{place_of(node)}'" if place_of(node) else "in the module itself"
     frames = list(_FRAME.finditer(node.meta.get("stack_trace") or ""))
-    own = [m for m in frames if not m["file"].startswith(_TORCH)]
-    return f"{module}, {own[-1]['file']}:{own[-1]['line']}" if own else module
+    others = [m for m in frames if not m["file"].startswith(_TORCH)]
+    if not others or others[-1]["file"].startswith(_OURS):
+        return module  # all of its code is torch's
+    return f"{module}, {others[-1]['file']}:{others[-1]['line']}"

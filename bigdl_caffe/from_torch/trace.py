@@ -59,7 +59,7 @@ def _needed(graph: fx.Graph) -> Iterator[fx.Node]:
 class _Walk:
     def __init__(self, captured: Captured) -> None:
         self.captured = captured
-        self.builder = Builder(captured.modules)
+        self.builder = Builder(captured.modules, captured.outputs)
         self.values: dict[fx.Node, Any] = {}
         self.problems = Problems()
 

@@ -102,9 +102,12 @@ class _Kinds:
         return self.of(spec).role in DROPPED_FOR_SCORING
 
     def swallowed(self, specs: Sequence[LayerDef]) -> set[str]:
-        """Return the blobs that sinks read."""
-        sinks = [spec for spec in specs if self.of(spec).role is Role.SINK]
-        return {blob for spec in sinks for blob in spec.bottoms}
+        """Return the blobs that sinks read, and those that only such are made of."""
+        found: set[str] = set()
+        for spec in reversed(specs):
+            if self.of(spec).role is Role.SINK or (spec.tops and found.issuperset(spec.tops)):
+                found.update(spec.bottoms)
+        return found
 
     def learns(self, spec: LayerDef) -> bool:
         """Whether the layer may have learnable blobs."""

@@ -211,9 +211,16 @@ class DenseNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(conv_bn(3, 8, 7, stride=2), nn.MaxPool2d(3, 2, 1))
-        self.block1 = nn.ModuleDict({"denselayer1": DenseLayer(8, 4), "denselayer2": DenseLayer(12, 4)})
+        self.block1 = nn.ModuleDict(
+            {"denselayer1": DenseLayer(8, 4), "denselayer2": DenseLayer(12, 4)}
+        )
         self.transition = nn.Sequential(
-            *(nn.BatchNorm2d(16), nn.ReLU(True), nn.Conv2d(16, 8, 1, bias=False), nn.AvgPool2d(2, 2))
+            *(
+                nn.BatchNorm2d(16),
+                nn.ReLU(True),
+                nn.Conv2d(16, 8, 1, bias=False),
+                nn.AvgPool2d(2, 2),
+            )
         )
         self.block2 = nn.ModuleDict({"denselayer1": DenseLayer(8, 4)})
         self.norm5, self.classifier = nn.BatchNorm2d(12), nn.Linear(12, 10)

@@ -82,9 +82,6 @@ def div(net: Builder, a: Operand, b: Operand) -> Top:
     if isinstance(b, Weight):
         return mul(net, a, b.of(1 / b.tensor))
     assert isinstance(b, Top)
-    above = number(a)
-    if above:
-        return power(net, b, scale=1 / above, power=-1)
     return mul(net, a, power(net, b, power=-1, part="inverse"))
 
 

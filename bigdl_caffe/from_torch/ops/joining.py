@@ -58,11 +58,13 @@ def chunk(net: Builder, x: Top, chunks: int, axis: int) -> tuple[Top, ...]:
 
 
 @op("unbind.int")
-def unbind(net: Builder, x: Top, axis: int) -> tuple[Top, ...]:
+def unbind(net: Builder, x: Top, axis: int) -> tuple[Top | None, ...]:
     """Slice into pieces of one, without that axis."""
     axis %= len(x.shape)
     pieces = cut(net, x, axis, range(x.shape[axis] + 1), part="pieces")
-    return tuple(_without(net, piece, axis) for piece in pieces)
+    return tuple(
+        _without(net, piece, axis) if i in net.used else None for i, piece in enumerate(pieces)
+    )
 
 
 @op("slice.Tensor")

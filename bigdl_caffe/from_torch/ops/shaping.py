@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
 
@@ -70,11 +71,26 @@ def reshape(net: Builder, x: Top, shape: Shape, part: str = "") -> Top:
         flat = prod(x.shape[start : start + gone + 1])
         if shape == (*x.shape[:start], flat, *x.shape[start + gone + 1 :]):
             return _flatten(net, x, start, start + gone, part)
-    kept = _common(x.shape, shape)
-    rest = list(shape[kept:])
-    if rest and kept < len(x.shape):
-        rest[0] = -1
-    return net.layer("Reshape", [x], part=part, reshape_param={"shape": {"dim": [0] * kept + rest}})
+    return _reshape(net, x, shape, part)
+
+
+def _reshape(net: Builder, x: Top, shape: Shape, part: str) -> Top:
+    """Return ``x`` in ``shape`` by a Reshape of the axes that differ."""
+    front = _common(x.shape, shape)
+    back = _common(x.shape[front:][::-1], shape[front:][::-1])
+    gone = len(x.shape) - front - back
+    dims = list(shape[front : len(shape) - back])
+    if gone and dims:
+        dims[0] = -1
+    elif front:  # OpenCV replaces one axis at least
+        front, gone, dims = front - 1, 1, [0, *dims]
+    elif back:
+        back, gone, dims = back - 1, 1, [*dims, -1]
+    if not back:
+        param: dict[str, Any] = {"shape": {"dim": [0] * front + dims}}
+    else:
+        param = {"shape": {"dim": dims}, "num_axes": gone} | ({"axis": front} if front else {})
+    return net.layer("Reshape", [x], part=part, reshape_param=param)
 
 
 def _flatten(net: Builder, x: Top, start: int, end: int, part: str) -> Top:
