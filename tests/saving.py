@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bigdl_caffe import Model
+from bigdl_caffe import Model, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.format.prototxt import format_message, parse
+from bigdl_caffe.format.prototxt import format_message, parse, unknown_fields
+from bigdl_caffe.graph.downgrade import downgrade
 from bigdl_caffe.graph.ir import LayerDef, Net
 
 
@@ -28,29 +29,48 @@ def saved_again(model: Model, folder: Path, suffix: str = ".caffemodel", **how: 
     )
 
 
-def without_places(net: pb.NetParameter) -> pb.NetParameter:
-    """Return ``net`` without the lines and columns where unknown fields stood."""
-    out = pb.NetParameter()
-    out.CopyFrom(net)
-    for owner in (out, *out.layer):
-        for item in owner.unknown_field:
-            item.ClearField("line")
-            item.ClearField("column")
-    return out
+def holds_in_v1(net: pb.NetParameter) -> bool:
+    """Return whether V1 has words for a definition."""
+    try:
+        downgrade(net)
+    except UnsupportedLayerError:
+        return False
+    return True
 
 
 def assert_same_text(net: pb.NetParameter) -> None:
     """Fail unless ``net`` written as text is read as the same message."""
-    again = parse(format_message(net), pb.NetParameter)
-    assert without_places(again).SerializeToString(deterministic=True) == without_places(
-        net
-    ).SerializeToString(deterministic=True)
+    assert_same_message(parse(format_message(net), pb.NetParameter), net)
+
+
+def assert_same_message(ours: pb.NetParameter, other: pb.NetParameter) -> None:
+    """Fail unless two definitions are equal, wherever their unknown fields stood in a file."""
+    assert _unknown(ours) == _unknown(other)
+    assert _known(ours) == _known(other)
+
+
+def _unknown(net: pb.NetParameter) -> list[dict[str, Any]]:
+    return [unknown_fields(owner) for owner in (net, *net.layer)]
+
+
+def _known(net: pb.NetParameter) -> bytes:
+    out = pb.NetParameter()
+    out.CopyFrom(net)
+    for owner in (out, *out.layer):
+        owner.ClearField("unknown_field")
+    return out.SerializeToString(deterministic=True)
 
 
 def assert_same_net(ours: Net, other: Net) -> None:
     """Fail unless two nets are equal, wherever their unknown fields stood in a file."""
-    assert format_message(ours.definition) == format_message(other.definition)
-    assert _plain(ours) == _plain(other)
+    assert_same_message(ours.definition, other.definition)
+    assert [*map(_layer, ours.layers)] == [*map(_layer, other.layers)]
+    assert replace(ours, layers=(), definition=None) == replace(other, layers=(), definition=None)  # type: ignore[arg-type]  # both are compared above
+
+
+def _layer(layer: LayerDef) -> Any:
+    param = pb.NetParameter(layer=[layer.param])
+    return _known(param), _unknown(param), replace(layer, param=None)  # type: ignore[arg-type]  # as above
 
 
 def assert_same_but_for_inputs(ours: Net, other: Net) -> None:
@@ -68,16 +88,6 @@ def _bits(model: Model) -> dict[str, list[tuple[tuple[int, ...], bytes]]]:
         name: [(tuple(b.shape), b.detach().numpy().tobytes()) for b in blobs]
         for name, blobs in model.params.items()
     }
-
-
-def _plain(net: Net) -> Net:
-    """Return ``net`` with messages replaced by text, which is compared without places."""
-    layers = tuple(replace(layer, param=_text(layer)) for layer in net.layers)
-    return replace(net, layers=layers, definition=format_message(net.definition))  # type: ignore[arg-type]  # to compare
-
-
-def _text(layer: LayerDef) -> Any:
-    return format_message(layer.param)
 
 
 def _wiring(net: Net) -> Any:

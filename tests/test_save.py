@@ -18,7 +18,6 @@ from bigdl_caffe import CaffeError, Model, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.prototxt import read_net
 from bigdl_caffe.format.source import open_weights
-from bigdl_caffe.graph.downgrade import downgrade
 from tests.layers.golden import Case, cases
 from tests.nets import digits, net
 from tests.saving import (
@@ -26,6 +25,7 @@ from tests.saving import (
     assert_same_but_for_inputs,
     assert_same_net,
     assert_same_text,
+    holds_in_v1,
     saved_again,
 )
 
@@ -52,17 +52,9 @@ def test_golden_nets_are_the_same_again(loaded: Model, tmp_path: Path) -> None:
     assert_same_blobs(loaded, again)
 
 
-def holds_in_v1(model: Model) -> bool:
-    try:
-        downgrade(model.net.definition)
-    except UnsupportedLayerError:
-        return False
-    return True
-
-
 @pytest.mark.parametrize("loaded", params(LOADED), indirect=True)
 def test_golden_nets_are_the_same_through_v1(loaded: Model, tmp_path: Path) -> None:
-    if not holds_in_v1(loaded):
+    if not holds_in_v1(loaded.net.definition):
         with pytest.raises(UnsupportedLayerError, match="use_v2=True"):
             loaded.save_caffe(tmp_path / "x", tmp_path / "y", use_v2=False)
         assert list(tmp_path.iterdir()) == []

@@ -127,18 +127,22 @@ def write_hdf5(
         Where h5py is not installed, and for names that HDF5 cannot hold beside each other.
     """
     h5py = import_h5py(file)
+    seen: set[str] = set()
     with h5py.File(path, "w") as out:
         data = out.create_group("data")
         for name, blobs in layers:
             try:
-                group = data.create_group(name)
+                if name in seen or not {"", "."}.isdisjoint(name.split("/")):
+                    raise ValueError("it is there twice, or begins or ends with a /")
+                group = data.require_group(name)
                 for index, blob in blobs.items():
                     group.create_dataset(str(index), data=blob, dtype="<f4", track_times=False)
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RuntimeError) as error:
                 raise CaffeError(
-                    f"cannot write {file}: HDF5 holds one layer of a name, and '{name}' cannot be "
-                    f"beside the others ({error}); rename it, or write a .caffemodel"
+                    f"cannot write {file}: HDF5 cannot hold layer '{name}' beside the others "
+                    f"({error}); rename it, or write a .caffemodel"
                 ) from None
+            seen.add(name)
 
 
 def import_h5py(path: paths.PathLike) -> Any:

@@ -104,7 +104,12 @@ def test_real_files() -> None:
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     odd = np.array([[np.nan, -np.inf, -0.0]], np.float32)
-    layers = {"a/b": {0: odd, 2: np.float32(3)}, "none": {}, "empty": {0: np.zeros((0, 2), "f4")}}
+    layers = {
+        "a/b": {0: odd, 2: np.float32(3)},
+        "a": {0: odd},
+        "none": {},
+        "empty": {0: np.zeros((0, 2), "f4")},
+    }
     write_hdf5(tmp_path / "x", layers.items(), "x")
     with open_weights(tmp_path / "x") as source:
         found = {layer.name: layer for layer in source.layers}
@@ -116,7 +121,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         assert found["empty"].blobs[0].shape == (0, 2)
 
 
-@pytest.mark.parametrize("names", [("a", "a"), ("a", "a/0"), ("",), ("a", "a/0/b"), ("\0",)])
+@pytest.mark.parametrize(
+    "names", [("a", "a"), ("a", "a/0"), ("",), ("a", "a/0/b"), ("\0",), ("/a",), ("a//b",), (".",)]
+)
 def test_names_that_hdf5_cannot_hold_are_told(names: tuple[str, ...], tmp_path: Path) -> None:
     layers = [(name, {0: np.zeros(1, np.float32)}) for name in names]
     with pytest.raises(CaffeError, match=r"net\.h5.*rename it, or write a \.caffemodel"):
