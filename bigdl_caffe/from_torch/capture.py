@@ -44,6 +44,12 @@ class Captured:
     leaves: frozenset[str]
     modules: frozenset[str]
 
+    @property
+    def output(self) -> fx.Node:
+        """The graph's last node, whose arguments it returns."""
+        last: fx.Node = next(iter(reversed(self.graph.nodes)))
+        return last
+
 
 def capture(module: nn.Module, example_inputs: Inputs) -> Captured:
     """Return the graph of ``module`` in evaluation mode.

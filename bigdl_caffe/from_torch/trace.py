@@ -16,6 +16,10 @@ from bigdl_caffe.from_torch.capture import Captured
 from bigdl_caffe.from_torch.ops import OPS
 from bigdl_caffe.from_torch.problems import Problems, place_of
 from bigdl_caffe.from_torch.values import Top, Weight
+from bigdl_caffe.graph.ir import Shape
+
+UNKNOWN = "?"
+"""The blob that an operation without a layer makes, so that those behind it can be checked."""
 
 
 def trace(captured: Captured) -> tuple[Builder, list[tuple[str, Top]]]:
@@ -27,10 +31,10 @@ def trace(captured: Captured) -> tuple[Builder, list[tuple[str, Top]]]:
         With every operation that Caffe has no layer for.
     """
     walk = _Walk(captured)
-    for node in _needed(captured.graph):
+    for node in _needed(captured):
         walk.values[node] = walk.value(node)
     walk.problems.check()
-    returned = walk.known(captured.graph.output_node().args[0])
+    returned = walk.known(captured.output.args[0])
     named = zip(captured.outputs, returned, strict=True)
     builder = walk.builder
     builder.place, builder.of_module = "output", False
@@ -42,17 +46,16 @@ def _is_blob(value: object) -> bool:
     return isinstance(value, Top | Weight)
 
 
-def _needed(graph: fx.Graph) -> Iterator[fx.Node]:
+def _needed(captured: Captured) -> Iterator[fx.Node]:
     """Yield the inputs and what the outputs depend on, in order."""
-    output = graph.output_node()
-    needed, todo = set(), [output]
+    needed, todo = set(), [captured.output]
     while todo:
         node = todo.pop()
         if node not in needed:
             needed.add(node)
             todo += node.all_input_nodes
-    for node in graph.nodes:
-        if node is not output and (node in needed or node.op == "placeholder"):
+    for node in captured.graph.nodes:
+        if node.op == "placeholder" or (node in needed and node is not captured.output):
             yield node
 
 
@@ -99,7 +102,7 @@ class _Walk:
             raise UnsupportedLayerError("Caffe has no layer for it")
         self._go_to(node)
         value = handler(self.builder, *_in_order(node.target, args, kwargs))
-        _check(value, node.meta.get("val"))
+        _check(value, self.builder.result)
         return value
 
     def _go_to(self, node: fx.Node) -> None:
@@ -134,7 +137,7 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 def _unknown(meta: Any) -> Any:
     """Return tops of the shapes that torch gives, for what has no layer."""
-    return _mapped(meta, lambda v: Top("", tuple(v.shape)) if isinstance(v, Tensor) else v)
+    return _mapped(meta, lambda v: Top(UNKNOWN, tuple(v.shape)) if isinstance(v, Tensor) else v)
 
 
 def _in_order(target: OpOverload, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
@@ -161,10 +164,11 @@ def _tensor(value: Any) -> Any:
     return value.tensor if isinstance(value, Weight) else value
 
 
-def _check(value: Any, meta: Any) -> None:
-    """Raise where layers give other shapes than torch: the operation is not theirs, then."""
-    for ours, theirs in zip(_flat(value), _flat(_unknown(meta)), strict=False):
-        if isinstance(ours, Top | Weight) and ours.shape != theirs.shape:
-            raise UnsupportedLayerError(
-                f"it gives {theirs.shape}, where Caffe's layers give {ours.shape}"
-            )
+def _check(value: Any, wanted: Shape) -> None:
+    """Raise where layers give another shape than torch: the operation is not theirs, then.
+
+    Of several results the first is looked at: torch 2.4 tells an LSTM's others wrong.
+    """
+    first = next(_flat(value))
+    if isinstance(first, Top | Weight) and first.shape != wanted:
+        raise UnsupportedLayerError(f"it gives {wanted}, where Caffe's layers give {first.shape}")

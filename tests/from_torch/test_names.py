@@ -72,7 +72,7 @@ class Gives(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.anchors = nn.Buffer(torch.ones(4)) if hasattr(nn, "Buffer") else torch.ones(4)
+        self.register_buffer("anchors", torch.ones(4))
 
     def forward(self, x: Tensor) -> dict[str, object]:
         y = x.abs()
