@@ -10,7 +10,8 @@ import logging
 import warnings
 from ast import literal_eval
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from typing import Any
 
 import torch
@@ -72,7 +73,7 @@ def write_onnx(
 def _check_packages() -> None:
     try:
         import onnx  # noqa: F401  (it is torch's exporter that imports them when it runs)
-        import onnxscript  # noqa: F401
+        import onnxscript  # noqa: F401  (as onnx)
     except ImportError:
         raise CaffeError(
             "writing ONNX needs onnx and onnxscript: pip install bigdl-caffe[onnx]"
@@ -90,13 +91,16 @@ def _check_size(module: CaffeNet) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep from the user what the exporter says to torch's developers."""
-    logs = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    """Keep from the user what the exporter says to torch's developers.
+
+    It prints, say, the whole graph before a layer that it cannot follow.
+    """
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "torch.fx", "onnxscript")]
     levels = [log.level for log in logs]
     for log in logs:
         log.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -107,7 +107,7 @@ def test_an_opset_that_cannot_be_is_refused(opset: int, lenet: Model, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_layer_at_fault_is_named(tmp_path: Path) -> None:
+def test_every_layer_at_fault_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = net(tmp_path, TWO_REFUSED, phase="TRAIN")
     with pytest.raises(UnsupportedLayerError) as caught:
         model.to_onnx(tmp_path / "net.onnx")
@@ -116,6 +116,7 @@ def test_every_layer_at_fault_is_named(tmp_path: Path) -> None:
     assert drop == "ONNX cannot express layer 'drop' (Dropout): it draws at random"
     assert norm.startswith("ONNX cannot express layer 'bn' (BatchNorm): ")
     assert not (tmp_path / "net.onnx").exists()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_failed_export_leaves_what_was_there(lenet: Model, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.export.forks import EXPORTED, REFUSED, Given
 from tests.export.onnx import run
 from tests.layers.golden import Array
 from tests.nets import net
+from tests.paths import REPO
 
 pytestmark = pytest.mark.slow
 
@@ -57,3 +58,9 @@ def test_what_onnx_cannot_express_is_refused_by_name(kind: str, tmp_path: Path) 
     with pytest.raises(UnsupportedLayerError) as caught:
         made.to_onnx(tmp_path / "net.onnx")
     assert str(caught.value) == f"ONNX cannot express layer 'l' ({kind}): {REASONS[kind]}"
+
+
+def test_the_page_lists_what_is_refused() -> None:
+    page = (REPO / "docs" / "ways-out.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{kind}` | {why} |" for kind, why in REASONS.items()]
