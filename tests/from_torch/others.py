@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.from_torch.classifiers import conv_bn
+from tests.from_torch.blocks import conv_bn
 
 
 class UNet(nn.Module):
