@@ -8,14 +8,13 @@ from pathlib import Path
 import torch
 from torch import fx
 
-import bigdl_caffe
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 
 SHOWN = 3
 """How many places of one problem are told."""
 
 _FRAME = re.compile(r'File "(?P<file>[^"<]+)", line (?P<line>\d+)')
-_TORCH, _OURS = (str(Path(file).parent) for file in (torch.__file__, bigdl_caffe.__file__))
+_TORCH, _OURS = str(Path(torch.__file__).parent), str(Path(__file__).parents[1])
 
 
 class Problems:
