@@ -9,24 +9,21 @@ from __future__ import annotations
 import logging
 import warnings
 from ast import literal_eval
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.export.onnx_layers import operators, refuse, refuse_state
+from bigdl_caffe.export.onnx_layers import refuse
+from bigdl_caffe.export.onnx_translate import translate
 from bigdl_caffe.format.paths import PathLike, atomic_write
 from bigdl_caffe.nn.net import CaffeNet
 
 LARGEST = 2**31 - 1
 """Bytes that protobuf, and so an ONNX file, holds."""
-
-BATCH = "batch"
-"""What the file calls the first axis of its inputs, where any number of rows will do."""
 
 
 def write_onnx(
@@ -128,40 +125,13 @@ def _program(module: CaffeNet, opset: int | None, any_batch: bool) -> Any:
     try:
         program = translate(_Positional(module), rows, any_batch, **how)
     except Exception as error:  # whatever the exporter, or a layer within it, comes upon
-        refuse(module, error, translate)
+        refuse(module, error)
     made = program.model.opset_imports[""]
     if made != (opset or made):
         raise CaffeError(
             f"torch's exporter writes this net in opset {made}, which cannot be turned into opset "
             f"{opset}: leave opset out, or give another"
         )
-    return program
-
-
-def translate(
-    module: nn.Module, shapes: Sequence[Sequence[int]], any_batch: bool = False, **how: Any
-) -> Any:
-    """Return ``module``, which takes tensors of ``shapes``, as the exporter's ONNXProgram.
-
-    Raises
-    ------
-    Exception
-        Of any type: the exporter's, and what it meets in the module's code.
-    """
-    like = next(module.parameters(), torch.empty(0))
-    bottoms = tuple(torch.zeros(shape).to(like) for shape in shapes)
-    batch = torch.export.Dim(BATCH)
-    rows = (({0: batch},) * len(bottoms),) if any_batch else None
-    with torch.no_grad():  # functions with a gradient of their own are just what they compute
-        program: Any = torch.onnx.export(
-            torch.export.export(module, bottoms, dynamic_shapes=rows, strict=False),
-            dynamo=True,
-            verbose=False,
-            dynamic_shapes=rows and (({0: BATCH},) * len(bottoms),),
-            custom_translation_table=operators(),
-            **how,
-        )
-    refuse_state(program.exported_program)
     return program
 
 

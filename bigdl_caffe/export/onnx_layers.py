@@ -1,14 +1,16 @@
-"""Which layers ONNX's operators express, and which not and why."""
+"""Which layers ONNX cannot express, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, NoReturn
 
-import torch
-from torch.export import ExportedProgram
+from torch import Tensor, nn
 
 from bigdl_caffe.errors import UnsupportedLayerError
+from bigdl_caffe.export.onnx_translate import trace, translate
+from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.graph.slice import ancestors
 from bigdl_caffe.layers.registry import type_key
 from bigdl_caffe.nn.net import CaffeNet
@@ -33,73 +35,85 @@ REASONS = {
 """Layer types that are refused → why. Of others, the exporter's own words are given."""
 
 
-def operators() -> dict[Any, Callable[..., Any]]:
-    """Return torch's operators that its exporter lacks or gets wrong → what ONNX has for them."""
-    import onnxscript  # of the extra "onnx"
-
-    onnx: Any = onnxscript.opset18
-
-    def sort_stable(x: Any, *, stable: bool, dim: int = -1, descending: bool = False) -> Any:
-        # All elements by TopK: of equal ones, that with the lower index comes first.
-        size = onnx.Gather(onnx.Shape(x), [dim])
-        return onnx.TopK(x, size, axis=dim, largest=int(descending), sorted=1)
-
-    def log_sigmoid(x: Any) -> Any:
-        # The exporter's log of a sigmoid is minus infinity from -89 on.
-        return onnx.Neg(onnx.Softplus(onnx.Neg(x)))
-
-    return {
-        torch.ops.aten.sort.stable: sort_stable,
-        torch.ops.aten.log_sigmoid.default: log_sigmoid,
-    }
-
-
-def refuse_state(program: ExportedProgram) -> None:
-    """Raise `UnsupportedLayerError` for a program that draws at random or changes its blobs."""
-    for node in program.graph.nodes:
-        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
-            raise UnsupportedLayerError("it draws at random")
-    if program.graph_signature.buffers_to_mutate:
-        raise UnsupportedLayerError("it changes its own blobs as it runs")
-
-
-def refuse(module: CaffeNet, error: Exception, translate: Callable[..., Any]) -> NoReturn:
+def refuse(net: CaffeNet, error: Exception) -> NoReturn:
     """Raise for a net that cannot be translated, naming every layer that cannot.
 
     Parameters
     ----------
-    module : CaffeNet
+    net : CaffeNet
     error : Exception
-        What translating the net ran into.
-    translate : callable
-        Translates a module that takes tensors of some shapes.
+        What translating the whole net ran into.
 
     Raises
     ------
     UnsupportedLayerError
         With a sentence for each layer; for the net, where every layer does by itself.
     """
-    problems = list(_problems(module, translate)) or [f"the net: {_first_line(error)}"]
-    raise UnsupportedLayerError(
-        *(f"ONNX cannot express {problem}" for problem in problems)
-    ) from error
+    parts = _parts(net)
+    errors = [_error(trace, part.module, part.shapes) for part in parts]
+    traced = [part for part, found in zip(parts, errors, strict=True) if not found]
+    shapes = [shape for part in traced for shape in part.shapes]
+    if _error(translate, _Side(traced), shapes):  # else none fails: one by one takes long
+        errors = [
+            found or _error(translate, part.module, part.shapes)
+            for part, found in zip(parts, errors, strict=True)
+        ]
+    problems = [
+        f"{part.spec}: {REASONS.get(type_key(part.spec)) or _said(found)}"
+        for part, found in zip(parts, errors, strict=True)
+        if found
+    ]
+    problems = problems or [f"the net: {_said(error)}"]
+    raise UnsupportedLayerError(*(f"ONNX cannot express {what}" for what in problems)) from error
 
 
-def _problems(module: CaffeNet, translate: Callable[..., Any]) -> Iterator[str]:
-    net = module.net
-    modules = dict(zip((spec.writes for spec in net.layers), module.layer_modules(), strict=True))
-    for spec in ancestors(net.layers, net.outputs):
-        layer = modules[spec.writes]
-        if layer is None:
-            continue
-        try:
-            translate(layer, [net.shapes[value] for value in spec.reads])
-        except Exception as error:  # whatever the exporter, or the layer within it, comes upon
-            yield f"{spec}: {REASONS.get(type_key(spec)) or _first_line(error)}"
+class _Part(NamedTuple):
+    """A layer by itself: its module, and the shapes of what it reads."""
+
+    spec: LayerDef
+    module: nn.Module
+    shapes: tuple[Shape, ...]
 
 
-def _first_line(error: BaseException) -> str:
-    """Return what ``error`` says first; the exporter's own errors have a cause that says more."""
+def _parts(net: CaffeNet) -> list[_Part]:
+    """Return what the net's outputs need, but for what the caller feeds."""
+    modules = {
+        spec.writes: module
+        for spec, module in zip(net.net.layers, net.layer_modules(), strict=True)
+    }
+    return [
+        _Part(spec, module, tuple(net.net.shapes[value] for value in spec.reads))
+        for spec in ancestors(net.net.layers, net.net.outputs)
+        if (module := modules[spec.writes]) is not None
+    ]
+
+
+class _Side(nn.Module):
+    """Modules side by side, each on the next ones of the tensors."""
+
+    def __init__(self, parts: Sequence[_Part]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(part.module for part in parts)
+        self.counts = [len(part.shapes) for part in parts]
+
+    def forward(self, *bottoms: Tensor) -> list[Any]:
+        rest = iter(bottoms)
+        return [part(*islice(rest, n)) for part, n in zip(self.parts, self.counts, strict=True)]
+
+
+def _error(
+    how: Callable[[nn.Module, Sequence[Shape]], object], module: nn.Module, shapes: Sequence[Shape]
+) -> Exception | None:
+    """Return what stands against ``how``, which raises whatever it comes upon."""
+    try:
+        how(module, shapes)
+    except Exception as error:
+        return error
+    return None
+
+
+def _said(error: BaseException) -> str:
+    """Return what ``error`` says first; of the exporter's own, the cause says more."""
     while isinstance(error.__cause__, Exception):
         error = error.__cause__
     return (str(error) or repr(error)).splitlines()[0]
