@@ -37,4 +37,3 @@ def test_predict_begins_anew_and_goes_through_the_steps_in_order(tmp_path: Path)
     whole = model.run(feed)["h"]
     np.testing.assert_allclose(model.predict(feed), whole, atol=1e-6)
     np.testing.assert_allclose(model.predict(feed), whole, atol=1e-6)
-
