@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -77,36 +75,20 @@ def stream_caffemodel(
     shell = pb.NetParameter()
     shell.CopyFrom(net)
     del shell.layer[:], shell.layers[:], shell.unknown_field[:]
-    start = shell.SerializeToString()
     heads = [_layer_head(layer, own) for layer, own in zip(layers, blobs, strict=True)]
-    size = len(start) + sum(len(head) for part in heads for head in part)
+    size = sum(len(head) for part in heads for head in part)
     size += sum(blob.size * 4 for own in blobs for blob in own)
     if size >= 1 << 31:
         raise CaffeError(
             f"cannot write {file}: its weights take {size} bytes, and Caffe reads caffemodels of "
             f"less than 2 GiB; write HDF5, by a name that ends in .caffemodel.h5"
         )
-    _reserve(out, size)
-    out.write(start)
+    out.write(shell.SerializeToString())
     for (head, *rest), own in zip(heads, blobs, strict=True):
         out.write(head)
         for blob_head, blob in zip(rest, own, strict=True):
             out.write(blob_head)
             out.write(np.ascontiguousarray(blob, "<f4").data)
-
-
-def _reserve(out: BinaryIO, size: int) -> None:
-    """Have a file's room ready: a full disk is told at once, and writing and renaming are faster.
-
-    ext4 looks for the room when the file is renamed over another name, and waits for it.
-    """
-    reserve = getattr(os, "posix_fallocate", None)  # not on every system
-    try:
-        if reserve is not None:
-            reserve(out.fileno(), out.tell(), size)
-    except OSError as error:  # nor for every kind of file
-        if error.errno == errno.ENOSPC:
-            raise
 
 
 def _layer_head(layer: AnyLayer, blobs: Sequence[NDArray[np.float32]]) -> list[bytes]:

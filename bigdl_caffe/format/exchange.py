@@ -56,7 +56,7 @@ def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
         try:
             yield new
             for part, place in zip(new, places, strict=True):
-                _match_forerunner(part, place)
+                _make_ready(part, place)
             if _lay_out(hub, places):
                 _turn(hub, places)
             else:
@@ -120,13 +120,21 @@ def _side(hub: Path, kind: str, index: int, place: Path) -> Path:
     return place.with_name(f".{place.name}{hub.name}.{kind}")
 
 
-def _match_forerunner(part: Path, place: Path) -> None:
-    """Give ``part`` the mode of what it replaces, which must not go before it is on the disk."""
-    if not place.exists():
-        return
-    part.chmod(place.stat().st_mode & 0o7777)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
+def _make_ready(part: Path, place: Path) -> None:
+    """Give ``part`` what it needs before it takes the ``place``.
+
+    What it replaces, if anything, must not go before it is on the disk, and has a mode. A file
+    that replaces nothing is not waited for; but ext4 would wait, when it takes the place of a
+    link, unless its blocks are chosen already.
+    """
+    if place.exists():
+        part.chmod(place.stat().st_mode & 0o7777)
+    with part.open("rb+") as file:
+        if place.exists():
+            os.fsync(file.fileno())
+        elif hasattr(os, "posix_fallocate"):  # not on every system
+            with suppress(OSError):  # nor on every file system
+                os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
 
 
 def _lay_out(hub: Path, places: Sequence[Path]) -> bool:
