@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.downgrade import TYPES as V1_TYPES
 from bigdl_caffe.graph.ir import LayerDef
-from bigdl_caffe.graph.upgrade import V1_TYPES
 from bigdl_caffe.layers.recognised import Recognised
 from bigdl_caffe.layers.registry import Layer, Role, registry
 
@@ -31,7 +31,7 @@ net before it or `converters={...}` says how it computes.
   would have to go to bottom 1, or to any, is an error, as in Caffe. *silently*: there it ends
   without an error, as in Caffe or in the fork.
 - **formats**: V2 is Caffe's `layer { type: "..." }`, which any type can be written in; V1,
-  `layers { type: ... }`, has some.
+  `layers { type: ... }`, has some, and an Input layer as the net's `input`.
 - **fork**: where the type comes from.
 - **held to**: how many cases, computed by real Caffe, the tests hold it to; or else the note
   that says [what they hold it to](#held-to) and why there are none.
@@ -142,7 +142,7 @@ def messages(name: str, cls: type[Layer]) -> tuple[str, ...]:
 
 def _row(name: str, cls: type[Layer], held: str) -> str:
     listed = ", ".join(f"`{message}`" for message in messages(name, cls))
-    formats = "V1, V2" if name in V1_TYPES.values() else "V2"
+    formats = "V1, V2" if name in V1_TYPES else "V2"
     backward = "" if cls.role in (Role.INPUT, Role.SINK) else _backward(cls)
     return _line((f"`{name}`", _words(cls), listed, backward, formats, cls.fork or "BVLC", held))
 
