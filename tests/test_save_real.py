@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bigdl_caffe import CaffeError, Model, UnsupportedLayerError
 from bigdl_caffe.layers.assemble import Options, assemble
 from bigdl_caffe.layers.registry import count, registry
 from bigdl_caffe.load import read_definition
 from bigdl_caffe.weights.slots import owned_shapes, plan_slots
+from tests.compare import assert_close_to_caffe
 from tests.paths import SHARED, needs_models, needs_prototxts
 from tests.public_nets import files, load, name_of, states
 from tests.saving import (
@@ -86,6 +88,23 @@ def test_real_models_are_the_same_through_v1(name: str, tmp_path: Path) -> None:
     again = saved_again(model, tmp_path, use_v2=False)
     assert_same_but_for_inputs(model.net, again.net)
     assert_same_blobs(model, again)
+
+
+@needs_models
+@pytest.mark.parametrize("name", ["mobilenet_yolov3_lite_tusimple", "open_nsfw_resnet50_1by2"])
+def test_real_models_give_the_same_numbers_folded(name: str, tmp_path: Path) -> None:
+    """In float64, where only the rounding of the folded weights is left."""
+    model = real(name)
+    again = saved_again(model, tmp_path, fold=True)
+    assert not {"BatchNorm", "Scale"} & {layer.type for layer in again.net.layers}
+    random = torch.Generator().manual_seed(0)
+    feed = {
+        blob: torch.rand(shape, generator=random).double() for blob, shape in model.inputs.items()
+    }
+    with torch.inference_mode():
+        ours, theirs = (m.to_torch().double()(feed, m.outputs) for m in (again, model))
+    for blob in model.outputs:
+        assert_close_to_caffe(ours[blob], theirs[blob], what=blob)
 
 
 def first_state(path: Path) -> dict[str, Any]:
