@@ -221,5 +221,5 @@ def _leniencies(name: str, pairs: Sequence[tuple[Slot, BlobRef]]) -> list[str]:
         f"layer '{name}', blob {slot.index}: the file gives no shape; its {blob.count} numbers "
         f"are taken as {slot.spec.shape}"
         for slot, blob in pairs
-        if blob.shape is None
+        if blob.shape is None and slot.spec.shape  # a scalar's has no axes, in Caffe too
     ]

@@ -14,6 +14,7 @@ from bigdl_caffe.data.source import Place
 from bigdl_caffe.data.transform import KNOWN
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.schema import is_repeated
 from bigdl_caffe.format.prototxt import parse
 from bigdl_caffe.graph.ir import LayerDef
 from bigdl_caffe.layers.registry import Role, registry
@@ -138,7 +139,7 @@ def test_every_other_option_is_refused_by_name(kind: str, name: str, field: str)
     of = message.DESCRIPTOR.fields_by_name[field]
     other = {of.CPPTYPE_STRING: "x", of.CPPTYPE_BOOL: not of.default_value}
     values = [other.get(of.cpp_type, k) for k in (77, 1, 2)]
-    if of.label == of.LABEL_REPEATED:
+    if is_repeated(of):
         getattr(message, field).append(values[1])
     else:
         allowed = values[of.cpp_type == of.CPPTYPE_ENUM :]
