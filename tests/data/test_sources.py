@@ -14,8 +14,8 @@ from bigdl_caffe.data.source import Place
 from bigdl_caffe.data.transform import KNOWN
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
-from bigdl_caffe.format.schema import is_repeated
 from bigdl_caffe.format.prototxt import parse
+from bigdl_caffe.format.schema import is_repeated
 from bigdl_caffe.graph.ir import LayerDef
 from bigdl_caffe.layers.registry import Role, registry
 from tests.data import nets
