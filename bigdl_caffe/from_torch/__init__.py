@@ -28,6 +28,10 @@ def from_torch(module: nn.Module, example_inputs: Inputs) -> Model:
     and a strided copy; an LSTM and its cont, made of the input's shape. Layers are BVLC
     Caffe's, but for Permute (SSD's) and Interp (DeepLab's).
 
+    Other batch sizes go through the net, and other image sizes where no operation names one.
+    What the module cuts at a place from the end (``out[-1]`` of an LSTM's steps) is cut where
+    that place is in the example: trace anew for other lengths.
+
     Parameters
     ----------
     module : nn.Module
