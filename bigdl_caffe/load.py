@@ -108,6 +108,8 @@ def build(
 
 
 def _log(report: LoadReport, sources: Sequence[WeightSource]) -> None:
+    if not sources:
+        return
     level = logging.WARNING if report.remarkable else logging.INFO
     log.log(level, "%s: %s", ", ".join(source.file for source in sources), report)
 

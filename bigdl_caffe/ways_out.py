@@ -75,8 +75,8 @@ class WaysOut(Runner):
     def to_safetensors(self, path: PathLike) -> None:
         """Write the weights as a safetensors file: whole or not at all.
 
-        Its keys are those of ``to_torch().state_dict()``, as "conv1.weight", and
-        ``safetensors.torch.load_model(module, path)`` reads it back into such a module.
+        Needs the extra "safetensors". Its keys are those of ``to_torch().state_dict()``, as
+        "conv1.weight"; ``safetensors.torch.load_model(module, path)`` reads it back.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class WaysOut(Runner):
         Raises
         ------
         CaffeError
-            For a folder that is missing, or that may not be written.
+            Without the package; for a folder that is missing, or that may not be written.
         """
         from bigdl_caffe.export.safetensors import write_safetensors  # above this module
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from bigdl_caffe.errors import CaffeError, NetError, UnsupportedLayerError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.unknown import is_known
 from bigdl_caffe.graph.ir import LayerDef
 from bigdl_caffe.layers.registry import Layer, Registry, find
 
@@ -60,22 +60,13 @@ def _one(spec: LayerDef, types: Registry, phase: str) -> Layer:
 def _refuse_unknown_values(spec: LayerDef) -> None:
     """Raise for a field the schema has with a value it lacks: the default would be computed."""
     for item in spec.param.unknown_field:
-        if "." in item.path and _is_in_schema(item.path):
+        parameter, _, name = item.path.rpartition(".")
+        known = is_known(item.path, pb.LayerParameter.DESCRIPTOR)
+        if parameter and known and name not in HARMLESS:
             raise UnsupportedLayerError(
                 f"{item.path}: {item.text} (line {item.line}) is a value that no layer here "
                 f"computes; pass converters={{'{spec.type}': YourLayer}} to say how it does"
             )
-
-
-def _is_in_schema(path: str) -> bool:
-    """Return whether the schema has the field at ``path``, as ``pooling_param.pool``."""
-    message: Any = pb.LayerParameter.DESCRIPTOR  # the two kinds of descriptor share no type
-    for name in path.split("."):
-        field = message.fields_by_name.get(name.partition("[")[0]) if message else None
-        if field is None or name in HARMLESS:
-            return False
-        message = field.message_type
-    return True
 
 
 def _named(spec: LayerDef, error: CaffeError) -> list[str]:

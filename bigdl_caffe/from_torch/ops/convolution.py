@@ -131,8 +131,8 @@ def convolution(
 
 for _axes in (1, 2, 3):
     OPS[f"conv{_axes}d.default"] = OPS[f"conv{_axes}d.padding"] = _plain
-    OPS[f"conv_transpose{_axes}d.{'default' if _axes == 1 else 'input'}"] = _transposed
     OPS[f"conv_transpose{_axes}d.input"] = _transposed
+OPS["conv_transpose1d.default"] = _transposed
 
 
 def channelwise(
