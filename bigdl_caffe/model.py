@@ -228,7 +228,7 @@ class Model(BigDLNames, WaysOut):
         fetch : sequence of str, optional
             Blobs to return; the net's outputs by default.
         **how
-            For a DataFrame, as `bigdl_caffe.spark.transformer.score_dataframe` has them:
+            For a DataFrame, as `bigdl_caffe.spark.scoring.score_dataframe` has them:
             ``input_col``, ``feed``, ``recipe``, ``on_error``, ``error_col``.
 
         Returns
@@ -238,9 +238,9 @@ class Model(BigDLNames, WaysOut):
             DataFrame, lazily, its own columns, one for each blob, and the error column.
         """
         if feeding.is_spark(data):
-            from bigdl_caffe.spark import transformer  # Spark only when it is used
+            from bigdl_caffe.spark import scoring  # Spark only when it is used
 
-            return transformer.score(self, data, batch_size=batch_size, fetch=fetch, **how)
+            return scoring.score(self, data, batch_size=batch_size, fetch=fetch, **how)
         wanted = self.check_fetch(fetch)
         feed = data if isinstance(data, Mapping) else feeding.name_arrays(data, self.net)
         self.reset()  # the data's first row is the first step of recurrent nets
@@ -271,9 +271,9 @@ class Model(BigDLNames, WaysOut):
             )
         (blob,) = self.check_fetch(None if fetch is None else blob_list(fetch)[:1])
         if feeding.is_spark(data):
-            from bigdl_caffe.spark import transformer  # Spark only when it is used
+            from bigdl_caffe.spark import scoring  # Spark only when it is used
 
-            return transformer.score_classes(self, data, fetch=[blob], batch_size=batch_size, **how)
+            return scoring.score_classes(self, data, fetch=[blob], batch_size=batch_size, **how)
         scores = self.predict(data, batch_size, [blob])
         feeding.check_classes(blob, scores.shape)
         return scores.reshape(len(scores), -1).argmax(1)

@@ -16,8 +16,8 @@ from bigdl_caffe.spark import ranking
 from bigdl_caffe.spark.feeds import find_feeds
 from bigdl_caffe.spark.output import replaced
 from bigdl_caffe.spark.progress import progress
+from bigdl_caffe.spark.scoring import check_names, score_dataframe
 from bigdl_caffe.spark.sources import Source, read_source
-from bigdl_caffe.spark.transformer import check_names, score_dataframe
 from bigdl_caffe.spark.worker import Counts
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from bigdl_caffe.spark.transformer import score_dataframe
+from bigdl_caffe.spark.scoring import score_dataframe
 from tests.spark.nets import small
 
 pytestmark = pytest.mark.spark

@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from bigdl_caffe import Model
-from bigdl_caffe.spark.transformer import score
+from bigdl_caffe.spark.scoring import score
 from tests.spark.nets import assert_close, blobs, png, small
 
 pytestmark = pytest.mark.spark

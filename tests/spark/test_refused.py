@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from bigdl_caffe import Model
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.image.recipe import Recipe
-from bigdl_caffe.spark.transformer import score_dataframe
+from bigdl_caffe.spark.scoring import score_dataframe
 from tests.spark.nets import blobs, small
 
 pytestmark = pytest.mark.spark

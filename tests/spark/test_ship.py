@@ -19,8 +19,8 @@ from pyspark.sql import SparkSession
 
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
 from bigdl_caffe.spark import ship as shipping
+from bigdl_caffe.spark.scoring import score
 from bigdl_caffe.spark.ship import CONF, open_shipped, ship
-from bigdl_caffe.spark.transformer import score
 from bigdl_caffe.spark.ways import WAYS, Parcel, Shipped
 from bigdl_caffe.weights.table import open_table
 from tests.paths import REPO

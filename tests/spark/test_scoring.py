@@ -16,8 +16,8 @@ from pyspark.sql import DataFrame, Row, SparkSession
 
 from bigdl_caffe import Layer, Model
 from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.spark.scoring import score, score_classes, score_dataframe
 from bigdl_caffe.spark.ship import ship
-from bigdl_caffe.spark.transformer import score, score_classes, score_dataframe
 from tests.spark.nets import SMALL, assert_close, blobs, png, small
 
 pytestmark = pytest.mark.spark
