@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 _ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
-_FEW, _FEWER = 128, 32
+FEW, FEWER = 128, 32
+BATCH_BYTES = 64 << 20
+_set_here: weakref.WeakKeyDictionary[SparkSession, str] = weakref.WeakKeyDictionary()
 _NOT_IN_ARROW = ("yearmonthinterval", "interval")
 _log = logging.getLogger(__name__)
 
@@ -30,11 +33,17 @@ def map_arrow(
     df: DataFrame,
     task: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
     added: Sequence[StructField],
+    row_bytes: int = 0,
 ) -> DataFrame:
     """Run ``task``, which appends the columns ``added``, over ``df``.
 
     ``mapInArrow`` looks columns up by name, which fails for names with dots, and for two
     columns of one name: meanwhile they have the names of `place`.
+
+    Parameters
+    ----------
+    row_bytes : int
+        What a row may take: batches of Spark's get no more rows than fit into `BATCH_BYTES`.
 
     Raises
     ------
@@ -42,7 +51,7 @@ def map_arrow(
         Spark cannot pass a column to Python.
     """
     _check_types(df.schema)
-    _limit_rows(df.sparkSession)
+    _limit_rows(df.sparkSession, row_bytes)
     fields = [*df.schema.fields, *added]
     places = [place(i) for i in range(len(fields))]
     schema = StructType(
@@ -74,13 +83,19 @@ def _types(kind: DataType) -> Iterator[DataType]:
             yield from _types(part)
 
 
-def _limit_rows(spark: SparkSession) -> None:
+def _limit_rows(spark: SparkSession, row_bytes: int) -> None:
     """Bring Spark's Arrow batches from 10000 rows, too many for images, to a few.
 
-    Spark before 4.1 does not limit their bytes, of which a column must have less than 2 GiB.
-    A number that the session has been given, here or by anyone, is left as it is.
+    Spark before 4.0 does not limit their bytes, of which a column must have less than 2 GiB.
+    A number that the session has been given, by anyone but us, is left as it is; ours is
+    lowered where a net has wider rows than those before it.
     """
-    if spark.conf.get(_ROWS, None) is None:  # not even Spark's default counts as given
-        rows = _FEW if spark.conf.isModifiable(_BYTES) else _FEWER
-        spark.conf.set(_ROWS, str(rows))
-        _log.warning("%s is set to %s for this session: it had Spark's default", _ROWS, rows)
+    given = spark.conf.get(_ROWS, None)  # not even Spark's default counts as given
+    ours = _set_here.get(spark)
+    few = FEW if spark.conf.isModifiable(_BYTES) else FEWER
+    rows = max(1, min(few, BATCH_BYTES // max(1, row_bytes)))
+    if given is not None and (given != ours or rows >= int(given)):
+        return
+    spark.conf.set(_ROWS, str(rows))
+    _set_here[spark] = str(rows)
+    _log.warning("%s is set to %d for this session: it had Spark's default", _ROWS, rows)

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import torch
 
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.columns import Feed, Floats, Indices, read
+from bigdl_caffe.spark.device import is_out_of_memory
+from bigdl_caffe.spark.metrics import Tally
+from bigdl_caffe.spark.outputs import Output, column, made
+from bigdl_caffe.spark.rebatch import in_batches_of, in_parts
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
 
+ENGINES = {"torch": False, "exact": True}
+"""Engine → whether it runs rows one at a time."""
 
-@dataclass(frozen=True)
-class Output:
-    """A blob to fetch, the column it goes to, and whether that holds one number a row."""
-
-    blob: str
-    column: str
-    scalar: bool = False
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class ScoreJob:
         Appended for "column": null, or why the row has no outputs.
     keys : tuple of (str, int)
         Name and position of columns that tell a reader which row failed.
+    engine : str
+        One of `ENGINES`.
+    dtype : str
+        What the model computes in.
     """
 
     feeds: tuple[Feed, ...]
@@ -54,6 +59,13 @@ class ScoreJob:
     on_error: str = "column"
     error_column: str = "error"
     keys: tuple[tuple[str, int], ...] = ()
+    engine: str = "torch"
+    dtype: str = "float32"
+
+    @property
+    def together(self) -> bool:
+        """Whether the model runs the rows of a batch at once."""
+        return self.row_wise and not ENGINES[self.engine]
 
 
 def check_batch_size(batch_size: int) -> None:
@@ -62,20 +74,12 @@ def check_batch_size(batch_size: int) -> None:
         raise CaffeError(f"batch_size is {batch_size}: give at least 1")
 
 
-Tally = Callable[[int, int], None]
-"""Told of every batch: how many rows it had, and how many of them failed."""
-
-
-def count_nothing(rows: int, failed: int) -> None:
-    """Count nothing."""
-
-
 def score_batches(
     batches: Iterator[pa.RecordBatch],
     job: ScoreJob,
     model: Model,
     partition: int = 0,
-    tally: Tally = count_nothing,
+    tally: Tally | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Append the model's outputs to every row.
 
@@ -85,49 +89,120 @@ def score_batches(
         Of any length, none included.
     partition : int
         Named in the error of a failing row.
-    tally : callable
-        See `Tally`.
+    tally : Tally, optional
+        Told of every batch.
 
     Yields
     ------
     RecordBatch
-        The same columns and rows in the same order, then per `Output` a list of float32 (the
-        blob's row, flattened in row-major order) or a float32, then the reason of a failed
-        row, whose outputs are null.
+        The same columns and rows in the same order, then a column for each `Output`, then
+        the reason of a failed row, whose outputs are null.
 
     Raises
     ------
     CaffeError
         A row failed and ``job.on_error`` is "fail".
     """
+    scorer = _Scorer(job, model, tally or Tally())
     position = 0
-    for batch in batches:
-        for start in range(0, batch.num_rows, job.batch_size):
-            part = batch.slice(start, job.batch_size)
-            outputs, errors = _score(part, job, model)
-            tally(part.num_rows, part.num_rows - errors.count(None))
+    for batch in in_batches_of(batches, job.batch_size):
+        for part, outputs, errors in scorer.score(batch):
+            scorer.tally.count(errors)
             if job.on_error == "fail":
-                _raise_first(part, errors, job, f"partition {partition}", position + start)
-            yield _assemble(part, outputs, errors, job)
-        position += batch.num_rows
+                _raise_first(part, errors, job, f"partition {partition}", position)
+            position += part.num_rows
+            yield from in_parts(_assemble(part, outputs, errors, job))
 
 
-def _score(
-    batch: pa.RecordBatch, job: ScoreJob, model: Model
-) -> tuple[list[pa.Array], list[str | None]]:
-    """Return the output columns, and every row's reason for having none, or None."""
-    feed, good, errors = _gather(batch, job.feeds)
-    fetch = [output.blob for output in job.outputs]
-    done: list[Mapping[str, Floats]] = []
-    lengths = []
-    for rows, result in _run(model, feed, fetch, job.row_wise, range(len(good))):
-        if isinstance(result, Exception):
-            errors[good[rows[0]]] = f"{type(result).__name__}: {result}"
-        else:
-            done.append(result)
-            lengths.append(len(rows))
-    valid = np.array([error is None for error in errors], bool)
-    return [_column(output, done, lengths, valid) for output in job.outputs], errors
+Scored = tuple[pa.RecordBatch, list[pa.Array], list["str | None"]]
+"""Rows, their output columns, and every row's reason for having none, or None."""
+
+
+@dataclass
+class _Scorer:
+    """A job under way, in rows as many at a time as there is memory for."""
+
+    job: ScoreJob
+    model: Model
+    tally: Tally
+    rows: int = 1 << 31
+
+    def score(self, batch: pa.RecordBatch) -> Iterator[Scored]:
+        """Score a batch, in parts where it does not fit into memory."""
+        start = 0
+        while start < batch.num_rows:
+            part = batch.slice(start, self.rows)
+            try:
+                scored = self._score(part)
+            except Exception as error:
+                if part.num_rows == 1 or not is_out_of_memory(error):
+                    raise
+                self._shrink(part.num_rows, error)
+                continue
+            start += part.num_rows
+            yield scored
+
+    def _shrink(self, rows: int, error: BaseException) -> None:
+        self.rows = max(1, rows // 2)
+        _log.warning("No memory for %d rows at a time (%s): trying %d", rows, error, self.rows)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _score(self, batch: pa.RecordBatch) -> Scored:
+        with self.tally.timed("decode"):
+            feed, good, errors = _gather(batch, self.job.feeds)
+        done: list[Mapping[str, Floats]] = []
+        with self.tally.timed("infer"):
+            for rows, result in self._run(feed, range(len(good)), self.job.together):
+                if isinstance(result, Exception):
+                    errors[good[rows[0]]] = f"{type(result).__name__}: {result}"
+                else:
+                    done.append(result)
+        valid = np.array([error is None for error in errors], bool)
+        outputs = [
+            column(output, made([d[output.blob] for d in done], self.job.row_wise, valid))
+            for output in self.job.outputs
+        ]
+        return batch, outputs, errors
+
+    def _run(
+        self, feed: Mapping[str, Floats], rows: range, together: bool
+    ) -> Iterator[tuple[range, Mapping[str, Floats] | Exception]]:
+        """Run ``rows`` of the feed, all in one or each alone.
+
+        One row's values can make a whole batch fail (an index beyond an Embed layer's table),
+        so halves of a batch that fails are run again, and only the guilty row gets an error.
+        """
+        if not together or not rows:
+            for row in rows:
+                yield from self._run(feed, range(row, row + 1), True)
+            return
+        try:
+            yield rows, self._forward(feed, rows)
+        except Exception as error:  # whatever it is, it is this row's reason
+            if len(rows) == 1:
+                yield rows, error
+                return
+            if is_out_of_memory(error):
+                raise
+            middle = len(rows) // 2
+            for half in (rows[:middle], rows[middle:]):
+                yield from self._run(feed, half, True)
+
+    def _forward(self, feed: Mapping[str, Floats], rows: range) -> Mapping[str, Floats]:
+        part = {blob: values[rows.start : rows.stop] for blob, values in feed.items()}
+        if ENGINES[self.job.engine]:  # kernels may round by where a row begins in memory
+            part = {blob: _aligned(values) for blob, values in part.items()}
+        self.model.reset()  # the rows of a DataFrame have no order: none follows from another
+        fetch = tuple(dict.fromkeys(output.blob for output in self.job.outputs))
+        return self.model.run(part, fetch)
+
+
+def _aligned(values: Floats) -> Floats:
+    """Return a copy in memory of torch's, which begins at a multiple of 64 bytes."""
+    copy: Floats = torch.empty(values.shape).numpy()
+    copy[...] = values
+    return copy
 
 
 def _gather(
@@ -144,49 +219,6 @@ def _gather(
     }
     reasons = zip(*(rows.errors for rows in read_rows), strict=True)
     return values, good, ["; ".join(filter(None, found)) or None for found in reasons]
-
-
-def _run(
-    model: Model, feed: Mapping[str, Floats], fetch: list[str], together: bool, rows: range
-) -> Iterator[tuple[range, Mapping[str, Floats] | Exception]]:
-    """Run ``rows`` of the feed, all in one or each alone.
-
-    One row's values can make a whole batch fail (an index beyond an Embed layer's table), so
-    a batch that fails is run again row by row, and only the guilty row gets an error.
-    """
-    if not together or not rows:
-        for row in rows:
-            yield from _run(model, feed, fetch, True, range(row, row + 1))
-        return
-    try:
-        part = {blob: values[rows.start : rows.stop] for blob, values in feed.items()}
-        model.reset()  # the rows of a DataFrame have no order: none follows from another
-        yield rows, model.run(part, fetch)
-    except Exception as error:  # whatever it is, it is this row's reason
-        if len(rows) == 1:
-            yield rows, error
-        else:
-            yield from _run(model, feed, fetch, False, rows)
-
-
-def _column(
-    output: Output,
-    done: list[Mapping[str, Floats]],
-    rows: list[int],
-    valid: npt.NDArray[np.bool_],
-) -> pa.Array:
-    """Return one output for all rows, null where ``valid`` is False."""
-    parts = [np.asarray(result[output.blob], np.float32) for result in done]
-    flat = [part.reshape(-1) for part in parts] or [np.empty(0, np.float32)]
-    values = flat[0] if len(flat) == 1 else np.concatenate(flat)
-    if output.scalar:
-        column = np.zeros(len(valid), np.float32)
-        column[valid] = values
-        return pa.array(column, mask=~valid)
-    lengths = np.zeros(len(valid), np.int32)
-    lengths[valid] = np.repeat([part.size // n for part, n in zip(parts, rows, strict=True)], rows)
-    offsets = np.concatenate([[0], lengths.cumsum()]).astype(np.int32)
-    return pa.ListArray.from_arrays(offsets, values, mask=pa.array(~valid))
 
 
 def _assemble(

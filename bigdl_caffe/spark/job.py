@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
@@ -14,11 +14,12 @@ from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark import ranking
 from bigdl_caffe.spark.feeds import find_feeds
+from bigdl_caffe.spark.metrics import Metrics
 from bigdl_caffe.spark.output import replaced
+from bigdl_caffe.spark.plan import check_names
 from bigdl_caffe.spark.progress import progress
-from bigdl_caffe.spark.scoring import check_names, score_dataframe
+from bigdl_caffe.spark.scoring import score_dataframe
 from bigdl_caffe.spark.sources import Source, read_source
-from bigdl_caffe.spark.worker import Counts
 
 if TYPE_CHECKING:
     from bigdl_caffe.image.recipe import Recipe
@@ -92,20 +93,21 @@ def run(
     (feed,) = find_feeds(model, source.rows.schema, source.column, None, request.recipe)
     if feed.recipe:
         say(f"Each image is prepared so:\n{feed.recipe.describe()}")
-    zero = spark.sparkContext.accumulator
-    counts = Counts(zero(0), zero(0))
-    scored = _rows(model, request, source, source.rows.columns[feed.column], counts)
+    metrics = Metrics(spark)
+    scored = _rows(model, request, source, source.rows.columns[feed.column], metrics)
     start = time.monotonic()
     with (
         replaced(spark, request.output, request.overwrite, source.rows.inputFiles) as folder,
-        progress(spark.sparkContext, counts),
+        progress(spark, metrics),
     ):
         scored.write.mode("overwrite").parquet(folder)
     seconds = time.monotonic() - start
-    return _outcome(spark, request, source, bool(feed.recipe), counts, seconds)
+    return _outcome(spark, request, source, bool(feed.recipe), metrics, seconds)
 
 
-def _rows(model: Model, request: Request, source: Source, column: str, counts: Counts) -> DataFrame:
+def _rows(
+    model: Model, request: Request, source: Source, column: str, metrics: Metrics
+) -> DataFrame:
     """Return the rows to write: the source's without the input, outputs, classes and truth."""
     scored = score_dataframe(
         model,
@@ -115,38 +117,26 @@ def _rows(model: Model, request: Request, source: Source, column: str, counts: C
         batch_size=request.batch_size,
         recipe=request.recipe,
         on_error=request.on_error,
-        counts=counts,
+        metrics=metrics,
+        **_classes(model, request),
     ).drop(F.col(f"`{column}`"))
-    blob = (request.fetch or model.outputs)[0]
-    if is_classifier(model, blob):
-        scored = _with_classes(scored, blob, model.blob_shapes[blob], request)
     if request.truth:
         scored = _with_truth(scored, source.path, request.truth)
     return scored.sortWithinPartitions("path") if source.files else scored
 
 
-def is_classifier(model: Model, blob: str) -> bool:
-    """Whether a row of ``blob`` is one list of numbers, one a class."""
-    return feeding.classes(model.blob_shapes[blob]) is not None
-
-
-def _with_classes(
-    scored: DataFrame, blob: str, shape: Sequence[int], request: Request
-) -> DataFrame:
-    classes = max(shape[1:])
-    if request.labels and len(request.labels) != classes:
-        raise CaffeError(
-            f"there are {len(request.labels)} labels for the {classes} classes of '{blob}': "
-            "give a file with one line a class"
-        )
-    check_names(scored, [ranking.PREDICTION, ranking.TOP])
-    column = F.col(f"`{blob}`")
-    return scored.withColumns(
-        {
-            ranking.PREDICTION: ranking.largest(column),
-            ranking.TOP: ranking.best(column, request.top, request.labels),
-        }
-    )
+def _classes(model: Model, request: Request) -> dict[str, Any]:
+    """Return the options that rank the classes, if the first blob has one number a class."""
+    blob = (request.fetch or model.outputs)[0]
+    if feeding.classes(model.blob_shapes[blob]) is None:
+        return {}
+    return {
+        "prediction_col": ranking.PREDICTION,
+        "prediction_type": "int",
+        "top_k": request.top,
+        "top_col": ranking.TOP,
+        "labels": request.labels,
+    }
 
 
 def _with_truth(scored: DataFrame, path: str | None, truth: Mapping[str, int]) -> DataFrame:
@@ -155,7 +145,8 @@ def _with_truth(scored: DataFrame, path: str | None, truth: Mapping[str, int]) -
             "--truth takes rows that have a path, and an output that has one number a class: "
             "leave it out, or --fetch another blob"
         )
-    check_names(scored, [ranking.TRUTH])
+    exact = scored.sparkSession.conf.get("spark.sql.caseSensitive") == "true"
+    check_names(scored.columns, [ranking.TRUTH], exact)
     return ranking.with_truth(scored, path, truth)
 
 
@@ -164,10 +155,10 @@ def _outcome(
     request: Request,
     source: Source,
     images: bool,
-    counts: Counts,
+    metrics: Metrics,
     seconds: float,
 ) -> Outcome:
-    """Sum up what was written: accumulators count the rows of tasks that ran twice, twice."""
+    """Sum up what was written: tasks that a later action ran again are not counted."""
     written = spark.read.parquet(request.output)
     known = set(written.columns)
     truth = F.col(ranking.TRUTH) if ranking.TRUTH in known else F.lit(None)
@@ -180,7 +171,7 @@ def _outcome(
         F.count_if(right).alias("right"),
     ).first()
     assert found is not None  # an aggregate without groups has one row
-    dropped = counts.failed.value if request.on_error == "drop" else 0
+    dropped = metrics.total.failed if request.on_error == "drop" else 0
     ordered = written.orderBy("path") if source.files else written
     return Outcome(
         source=source,

@@ -1,11 +1,10 @@
-"""From scores to classes: predictions, the best few with their labels, and the truth."""
+"""The names of classes, and the truth: files of labels, and rows joined with them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from bigdl_caffe.errors import CaffeError
@@ -13,32 +12,6 @@ from bigdl_caffe.format.paths import read_bytes
 
 PREDICTION, TOP, TRUTH = "prediction", "top", "truth"
 """Columns that are added: the class, the best classes, the class that is right."""
-
-
-def largest(column: Column) -> Column:
-    """Return the 0-based position of an array column's largest number, the first of equals."""
-    # Spark 3.5's own F.array_position takes no column for the value.
-    found = F.call_function("array_position", column, F.array_max(column))
-    return (found - 1).cast("int")
-
-
-def best(column: Column, count: int, labels: Sequence[str] = ()) -> Column:
-    """Return the ``count`` largest numbers of an array column, the largest first.
-
-    Returns
-    -------
-    Column
-        Array of struct (class: int, score: float, label: string if there are labels).
-    """
-    paired = F.transform(column, lambda p, i: F.struct((-p).alias("minus"), i.alias("class")))
-    # One literal, which Spark parses once: a literal a label is slow to plan.
-    names = F.from_json(F.lit(json.dumps(list(labels))), "array<string>")
-
-    def entry(pair: Column) -> Column:
-        fields = [pair["class"].alias("class"), (-pair["minus"]).alias("score")]
-        return F.struct(*fields, *([names[pair["class"]].alias("label")] if labels else []))
-
-    return F.transform(F.slice(F.array_sort(paired), 1, count), entry)
 
 
 def with_truth(rows: DataFrame, path: str, truth: Mapping[str, int]) -> DataFrame:

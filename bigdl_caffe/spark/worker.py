@@ -6,7 +6,11 @@ It opens the model once per process and holds torch to the task's cores; the wor
 
 from __future__ import annotations
 
+import logging
+import os
 import pickle
+import socket
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +21,9 @@ import torch
 from pyspark import TaskContext, cloudpickle
 
 from bigdl_caffe.layers.registry import registry, type_key
-from bigdl_caffe.spark.batches import ScoreJob, count_nothing, score_batches
+from bigdl_caffe.spark.batches import ScoreJob, score_batches
+from bigdl_caffe.spark.device import DTYPES, task_device, use_exact_floats
+from bigdl_caffe.spark.metrics import Tallies, Tally
 from bigdl_caffe.spark.ship import open_shipped
 from bigdl_caffe.spark.ways import Shipped
 
@@ -29,8 +35,8 @@ if TYPE_CHECKING:
 MODELS_KEPT = 2
 """Models that a worker process keeps open; the least recently used goes first."""
 
-
-_models: OrderedDict[tuple[str, bytes], Model] = OrderedDict()
+_models: OrderedDict[tuple[str, bytes, torch.device, str], Model] = OrderedDict()
+_log = logging.getLogger(__name__)
 
 
 def pickle_converters(model: Model) -> bytes:
@@ -42,37 +48,66 @@ def pickle_converters(model: Model) -> bytes:
     return pickled
 
 
-def open_model(shipped: Shipped, converters: bytes) -> Model:
-    """Return the model that was shipped, opened at most once per process.
+def prepare(
+    context: TaskContext | None, shipped: Shipped, converters: bytes, dtype: str = "float32"
+) -> Model:
+    """Return the model that was shipped, on the task's device; opened at most once per process.
+
+    torch is held to the cores that Spark gave the task.
 
     Parameters
     ----------
     converters : bytes
         From `pickle_converters`: part of what the model is.
+    dtype : str
+        What it computes in; a type of `DTYPES`.
     """
-    key = (shipped.parcel.content_hash, converters)
+    if context:
+        torch.set_num_threads(context.cpus())
+    device = task_device(context)
+    key = (shipped.parcel.content_hash, converters, device, dtype)
     if key not in _models:
-        from bigdl_caffe.model import Model
-
-        with open_shipped(shipped) as (path, offset):
-            _models[key] = Model.open_bundle(path, offset, converters=pickle.loads(converters))
+        _models[key] = _open(shipped, converters, device, dtype)
     _models.move_to_end(key)
     while len(_models) > MODELS_KEPT:
         _models.popitem(last=False)
     return _models[key]
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Accumulators for the rows that were scored or tried, and those of them that failed."""
+def _open(shipped: Shipped, converters: bytes, device: torch.device, dtype: str) -> Model:
+    from bigdl_caffe.model import Model
 
-    rows: Accumulator[int]
-    failed: Accumulator[int]
+    start = time.perf_counter()
+    with open_shipped(shipped) as (path, offset):
+        model = Model.open_bundle(path, offset, converters=pickle.loads(converters))
+    if (device.type, dtype) != ("cpu", "float32"):
+        use_exact_floats(device)
+        model.to_torch().to(device, DTYPES[dtype])
+    _announce(shipped, device, dtype, time.perf_counter() - start)
+    return model
 
-    def add(self, rows: int, failed: int) -> None:
-        """Add one batch's; the driver learns of them as each task ends."""
-        self.rows.add(rows)
-        self.failed.add(failed)
+
+def _announce(shipped: Shipped, device: torch.device, dtype: str, seconds: float) -> None:
+    """Say once in a worker's log what it works with and on."""
+    _log.info(
+        "Worker %d of executor %s opened model %.12s (%.1f MB, way '%s') in %.2f s: %s, %s, "
+        "%d threads, torch %s",
+        os.getpid(),
+        executor_name(),
+        shipped.parcel.content_hash,
+        shipped.parcel.size / 1e6,
+        shipped.way,
+        seconds,
+        device if device.type == "cuda" else "CPU (Spark assigned no GPU)",
+        dtype,
+        torch.get_num_threads(),
+        torch.__version__,
+    )
+
+
+def executor_name() -> str:
+    """Return the host, and the process that an executor's workers have as their parent."""
+    return f"{socket.gethostname()}/{os.getppid()}"
 
 
 @dataclass(frozen=True)
@@ -82,19 +117,17 @@ class ScoreTask:
     job: ScoreJob
     shipped: Shipped
     converters: bytes
-    counts: Counts | None = None
+    tallies: Accumulator[Tallies] | None = None
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Score one partition."""
         context = TaskContext.get()
-        model = prepare(context, self.shipped, self.converters)
+        tally = Tally(tasks=1)
+        with tally.timed("load"):
+            model = prepare(context, self.shipped, self.converters, self.job.dtype)
         partition = context.partitionId() if context else 0
-        tally = self.counts.add if self.counts else count_nothing
-        yield from score_batches(batches, self.job, model, partition, tally)
-
-
-def prepare(context: TaskContext | None, shipped: Shipped, converters: bytes) -> Model:
-    """Return the model, with torch held to the cores that Spark gave the task."""
-    if context:
-        torch.set_num_threads(context.cpus())
-    return open_model(shipped, converters)
+        try:
+            yield from score_batches(batches, self.job, model, partition, tally)
+        finally:  # a LIMIT ends a task before its rows do
+            if self.tallies is not None and context:
+                self.tallies.add({(context.stageId(), partition): (executor_name(), tally)})

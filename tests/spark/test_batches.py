@@ -10,11 +10,13 @@ import pyarrow as pa
 import pytest
 
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.spark.batches import Output, ScoreJob, score_batches
+from bigdl_caffe.spark.batches import ScoreJob, score_batches
 from bigdl_caffe.spark.columns import Feed
+from bigdl_caffe.spark.metrics import Tally
+from bigdl_caffe.spark.outputs import Output
 
 FLAT = Feed("data", 1, "array", (4,))
-BOTH = (Output("twice", "twice"), Output("sum", "sum", scalar=True))
+BOTH = (Output("twice", "twice"), Output("sum", "sum", "float"))
 
 
 class Arithmetic:
@@ -118,15 +120,19 @@ def test_fail_names_the_row() -> None:
         score(table([*rows(5), None]), **job)
 
 
-def test_tally_counts_rows_and_failures() -> None:
-    seen: list[tuple[int, int]] = []
+def test_tally_counts_rows_and_failures_by_reason() -> None:
+    tally = Tally(tasks=1)
     job = ScoreJob((FLAT,), BOTH, batch_size=2, on_error="drop")
     model: Any = Arithmetic()
-    found = score_batches(
-        batches(table([None, *rows(2)])), job, model, tally=lambda *n: seen.append(n)
-    )
+    data = [None, *rows(2), [1.0], [1.0, 2.0]]
+    found = list(score_batches(batches(table(data)), job, model, tally=tally))
     assert sum(batch.num_rows for batch in found) == 2
-    assert seen == [(2, 1), (1, 0)]
+    assert (tally.rows, tally.failed) == (5, 3)
+    assert tally.reasons == {
+        "data: is null, or holds a null": 1,
+        "data: has the shape …, not …": 2,
+    }
+    assert tally.decode > 0 < tally.infer
 
 
 def test_a_net_that_is_not_row_wise_sees_one_row_at_a_time() -> None:

@@ -1,0 +1,258 @@
+"""From what was asked for to what a worker does: checked at once, against a schema alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from pyspark.ml.linalg import VectorUDT
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DataType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    IntegralType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from bigdl_caffe import feeding
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.spark.arrow import place
+from bigdl_caffe.spark.batches import ENGINES, ScoreJob
+from bigdl_caffe.spark.device import DTYPES
+from bigdl_caffe.spark.feeds import find_feeds
+from bigdl_caffe.spark.outputs import Output
+
+if TYPE_CHECKING:
+    from bigdl_caffe.image.recipe import Recipe
+    from bigdl_caffe.model import Model
+
+ON_ERROR = ("column", "drop", "fail")
+OUTPUT_TYPES = ("array", "vector", "binary", "struct")
+BATCH_BYTES = 512 << 20
+"""Inputs and outputs of a batch take at most this: larger batches are run in parts."""
+
+_FLOATS = ArrayType(FloatType(), False)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What to score, and how.
+
+    Attributes
+    ----------
+    input_col : str, optional
+        Column for a net of one input; by default the one column that can be it.
+    feed : mapping of str to str, optional
+        Input blob → column, for a net of several inputs.
+    fetch : sequence of str, or mapping of str to str, optional
+        Blobs to append, inner ones too, under their own names or the column names given;
+        the net's outputs by default.
+    output_type : {"array", "vector", "binary", "struct"}
+        What a row of a blob becomes: an array of floats in row-major order (a float where
+        the blob has one number a row); a Spark ML vector; the float32 numbers' bytes,
+        little-endian; a struct of its ``shape`` and ``data``.
+    classes_of : str, optional
+        The blob that ``prediction_col`` and ``top_k`` judge: the first of ``fetch`` by default.
+    prediction_col : str, optional
+        Column for the 0-based class, the position of the blob's largest number.
+    prediction_type : {"double", "int"}
+        Its type; Spark ML's evaluators take doubles.
+    top_k : int
+        How many best classes to append, as an array of struct (class, score, label if there
+        are labels), the best first; 0 for none.
+    top_col : str
+        Column for them.
+    labels : sequence of str
+        Names of the classes.
+    batch_size : int
+        Rows that the model runs at a time; fewer where they would take over `BATCH_BYTES`.
+    recipe : Recipe, optional
+        How images become the input; by default `Model.recipe`.
+    on_error : {"column", "drop", "fail"}
+        What becomes of a row that cannot be scored: null outputs and the reason in
+        ``error_col``; left out; or an error that names it.
+    error_col : str
+        Name of the column of reasons.
+    engine : {"torch", "exact"}
+        "torch" runs a batch at once; "exact" row by row, so that a row's numbers depend on
+        nothing but the row: not on the partitions, not on ``batch_size``.
+    dtype : {"float32", "float64", "float16", "bfloat16"}
+        What the model computes in. What it returns is float32.
+    """
+
+    input_col: str | None = None
+    feed: Mapping[str, str] | None = None
+    fetch: Sequence[str] | Mapping[str, str] | None = None
+    output_type: str = "array"
+    classes_of: str | None = None
+    prediction_col: str | None = None
+    prediction_type: str = "double"
+    top_k: int = 0
+    top_col: str = "top"
+    labels: Sequence[str] = ()
+    batch_size: int = 32
+    recipe: Recipe | None = None
+    on_error: str = "column"
+    error_col: str = "error"
+    engine: str = "torch"
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a worker does, and the columns that come of it."""
+
+    job: ScoreJob
+    added: tuple[StructField, ...]
+
+
+def plan(model: Model, schema: StructType, scoring: Scoring, case_sensitive: bool = False) -> Plan:
+    """Return how ``model`` scores rows of ``schema``.
+
+    Raises
+    ------
+    CaffeError
+        For columns, blobs or options that cannot work.
+    """
+    _check_options(scoring)
+    feeds = find_feeds(model, schema, scoring.input_col, scoring.feed, scoring.recipe)
+    wanted = _outputs(model, scoring)
+    blobs = tuple(dict.fromkeys(output.blob for output in wanted))
+    row_wise = model.row_wise(blobs)
+    outputs = [_as_it_is(output, model, row_wise) for output in wanted]
+    added = [StructField(o.column, SPARK_TYPES[o.kind](o)) for o in outputs]
+    if scoring.on_error == "column":
+        added.append(StructField(scoring.error_col, StringType()))
+    check_names(schema.names, [field.name for field in added], case_sensitive)
+    first = len(schema.names)
+    job = ScoreJob(
+        feeds=feeds,
+        outputs=tuple(_at(output, first + i) for i, output in enumerate(outputs)),
+        batch_size=min(scoring.batch_size, _most_rows(model, blobs)),
+        row_wise=row_wise,
+        on_error=scoring.on_error,
+        error_column=place(first + len(outputs)),
+        keys=_keys(schema),
+        engine=scoring.engine,
+        dtype=scoring.dtype,
+    )
+    return Plan(job, tuple(added))
+
+
+def _check_options(scoring: Scoring) -> None:
+    problems = [
+        f"{name} is '{value}': give one of {', '.join(known)}"
+        for name, value, known in (
+            ("on_error", scoring.on_error, ON_ERROR),
+            ("output_type", scoring.output_type, OUTPUT_TYPES),
+            ("prediction_type", scoring.prediction_type, tuple(_PREDICTIONS)),
+            ("engine", scoring.engine, tuple(ENGINES)),
+            ("dtype", scoring.dtype, tuple(DTYPES)),
+        )
+        if value not in known
+    ]
+    if scoring.batch_size < 1:
+        problems.append(f"batch_size is {scoring.batch_size}: give at least 1")
+    if scoring.top_k < 0:
+        problems.append(f"top_k is {scoring.top_k}: give the number of classes, 0 for none")
+    if problems:
+        raise CaffeError(*problems)
+
+
+_PREDICTIONS = {"double": "prediction", "int": "class"}
+"""`Scoring.prediction_type` → kind of an `Output`."""
+
+
+def _outputs(model: Model, scoring: Scoring) -> Iterator[Output]:
+    """Yield the outputs asked for; their columns have the names that they end with."""
+    fetch = scoring.fetch
+    blobs = model.check_fetch(None if fetch is None else tuple(fetch))
+    columns = fetch if isinstance(fetch, Mapping) else {}
+    for blob in blobs:
+        yield Output(blob, columns.get(blob, blob), scoring.output_type)
+    if not (scoring.prediction_col or scoring.top_k):
+        return
+    (judged,) = model.check_fetch([scoring.classes_of or blobs[0]])
+    labels = tuple(scoring.labels)
+    _check_classes(model, judged, labels)
+    if scoring.prediction_col:
+        yield Output(judged, scoring.prediction_col, _PREDICTIONS[scoring.prediction_type])
+    if scoring.top_k:
+        yield Output(judged, scoring.top_col, "top", scoring.top_k, labels)
+
+
+def _check_classes(model: Model, blob: str, labels: Sequence[str]) -> None:
+    shape = model.net.shapes[blob]
+    feeding.check_classes(blob, shape if model.row_wise([blob]) else (1, *shape))
+    if labels and len(labels) != prod(shape[1:]):
+        raise CaffeError(
+            f"there are {len(labels)} labels for the {prod(shape[1:])} classes of '{blob}': "
+            "give one for each class"
+        )
+
+
+def _as_it_is(output: Output, model: Model, row_wise: bool) -> Output:
+    """Return a plain array of one number a row as a number."""
+    one = row_wise and len(model.net.shapes[output.blob]) == 1
+    return _like(output, kind="float") if one and output.kind == "array" else output
+
+
+def _at(output: Output, position: int) -> Output:
+    return _like(output, column=place(position))
+
+
+def _like(output: Output, **changed: str) -> Output:
+    return Output(**{**vars(output), **changed})
+
+
+def _most_rows(model: Model, blobs: Sequence[str]) -> int:
+    shapes = [*model.inputs.values(), *(model.net.shapes[blob] for blob in blobs)]
+    return max(1, BATCH_BYTES // (4 * sum(prod(shape[1:]) for shape in shapes)))
+
+
+def _keys(schema: StructType) -> tuple[tuple[str, int], ...]:
+    """Return the first column that can tell a reader which row is meant: text, or an integer."""
+    plain = (StringType, IntegralType)
+    named = ((f.name, i) for i, f in enumerate(schema.fields) if isinstance(f.dataType, plain))
+    return tuple(named)[:1]
+
+
+def check_names(present: Sequence[str], added: Sequence[str], case_sensitive: bool) -> None:
+    """Refuse names that are there already, as Spark compares names."""
+    seen = {name if case_sensitive else name.lower() for name in present}
+    for name in added:
+        key = name if case_sensitive else name.lower()
+        if key in seen:
+            raise CaffeError(
+                f"the column '{name}' would be there twice: rename the DataFrame's own by "
+                "withColumnRenamed, or choose another error_col or fetch"
+            )
+        seen.add(key)
+
+
+def _top_type(output: Output) -> DataType:
+    fields = [StructField("class", IntegerType()), StructField("score", FloatType())]
+    labels = [StructField("label", StringType())] if output.labels else []
+    return ArrayType(StructType([*fields, *labels]), False)
+
+
+SPARK_TYPES: dict[str, Callable[[Output], DataType]] = {
+    "array": lambda output: _FLOATS,
+    "float": lambda output: FloatType(),
+    "vector": lambda output: VectorUDT(),
+    "binary": lambda output: BinaryType(),
+    "struct": lambda output: StructType(
+        [StructField("shape", ArrayType(IntegerType(), False)), StructField("data", _FLOATS)]
+    ),
+    "class": lambda output: IntegerType(),
+    "prediction": lambda output: DoubleType(),
+    "top": _top_type,
+}
+"""Kind of an `Output` → the type of its column."""
