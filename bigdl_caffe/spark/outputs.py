@@ -64,7 +64,7 @@ class Made:
         return flat[0] if len(flat) == 1 else np.concatenate(flat)
 
     def offsets(self, sizes: Sequence[int]) -> npt.NDArray[np.int32]:
-        """Return where each row's values begin, and the last ends, if a part's rows have ``sizes``."""
+        """Return where each row's values begin, and the last ends; ``sizes``: of a part's rows."""
         rows = [len(part) for part in self.parts]
         lengths = np.zeros(len(self.valid), np.int64)
         lengths[self.valid] = np.repeat(np.array(sizes, np.int64), rows)
@@ -84,7 +84,7 @@ class Made:
 
 
 def made(parts: Sequence[Floats], row_wise: bool, valid: Mask) -> Made:
-    """Return `Made` of whole blobs: each has a row for a row, or is one row's if not ``row_wise``."""
+    """Return `Made` of whole blobs: with a row for each row, or not ``row_wise``, each of one."""
     blobs = [np.asarray(part, np.float32) for part in parts]
     rows = [blob if row_wise else blob[None] for blob in blobs]
     return Made([r.reshape(len(r), -1) for r in rows], [r.shape[1:] for r in rows], valid)
@@ -138,12 +138,8 @@ def _top(made: Made, output: Output) -> pa.Array:
     orders = [np.argsort(-part, axis=1, kind="stable")[:, : output.top] for part in made.parts]
     scores = [np.take_along_axis(p, o, 1) for p, o in zip(made.parts, orders, strict=True)]
     classes = np.concatenate([*(o.reshape(-1) for o in orders), np.empty(0, np.int64)])
-    fields: dict[str, pa.Array] = {
-        "class": pa.array(classes.astype(np.int32)),
-        "score": pa.array(
-            np.concatenate([*(s.reshape(-1) for s in scores), np.empty(0)]), pa.float32()
-        ),
-    }
+    values = np.concatenate([*(s.reshape(-1) for s in scores), np.empty(0, np.float32)])
+    fields = {"class": pa.array(classes.astype(np.int32)), "score": pa.array(values)}
     if output.labels:
         fields["label"] = pa.array(output.labels, pa.string()).take(pa.array(classes))
     entries = pa.StructArray.from_arrays(list(fields.values()), list(fields))

@@ -43,7 +43,7 @@ def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def in_parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield the batch, in parts of about `OUT_BYTES` where it is larger, or no part if it is empty."""
+    """Yield the batch, in parts of about `OUT_BYTES` if it is larger; nothing if it is empty."""
     rows = max(1, batch.num_rows * OUT_BYTES // max(1, batch.nbytes))
     for start in range(0, batch.num_rows, rows):
         yield batch.slice(start, rows)

@@ -91,7 +91,12 @@ def score_classes(
         feeding.check_classes(blob, shape if model.row_wise(fetch) else (1, *shape))
         scores = score_rdd(model, data, batch_size=batch_size, fetch=fetch, **how)
         return scores.map(lambda row: int(row.argmax()))
-    only = {"fetch": (), "classes_of": blob, "prediction_col": PREDICTION, "prediction_type": "int"}
+    only: dict[str, Any] = {
+        "fetch": (),
+        "classes_of": blob,
+        "prediction_col": PREDICTION,
+        "prediction_type": "int",
+    }
     return score_dataframe(model, data, batch_size=batch_size, **only, **how)
 
 
