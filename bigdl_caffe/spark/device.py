@@ -39,7 +39,7 @@ def task_device(context: TaskContext | None) -> torch.device:
     if not 0 <= index < seen:
         raise CaffeError(
             f"Spark assigned the GPU {given.addresses[0]} to the task, and torch "
-            f"{torch.__version__} sees {seen} GPUs: install a torch with CUDA on the executors, and "
+            f"{torch.__version__} sees {seen} GPUs: install a torch with CUDA there, and "
             "check the script of spark.worker.resource.gpu.discoveryScript"
         )
     return torch.device("cuda", index)
