@@ -24,12 +24,15 @@ class Backend(Protocol):
     ) -> Iterator[tuple[bytes, bytes]]:
         """Yield keys and values in the order of keys."""
 
-    def keys(self, folder: Path) -> Iterator[bytes]:
-        """Yield the keys."""
+    def marks(self, folder: Path) -> Iterator[bytes]:
+        """Yield keys that lie evenly in the database, in order, and little is read for."""
 
 
 BACKENDS: dict[str, Backend] = {"LMDB": lmdb, "LEVELDB": leveldb}
 """data_param's backend → what reads such a database."""
+
+_MARKS = 1 << 16
+"""Keys that are remembered to part a database: it may have more than memory holds."""
 
 _SIGNS = {"LMDB": "data.mdb", "LEVELDB": "CURRENT"}
 """The file by which a database's folder is known."""
@@ -64,13 +67,25 @@ def key_ranges(
 ) -> list[tuple[bytes, bytes | None]]:
     """Return the ``start`` and ``stop`` of up to ``parts`` parts of a database, of like size.
 
-    The keys are read once to count them. Parameters and errors as of `items`.
+    Keys are read to find them, and no values. Parameters and errors as of `items`.
     """
     folder, reader = _find(path, backend)
-    keys = list(reader.keys(folder))
+    keys = _thinned(reader.marks(folder), max(_MARKS, 2 * parts))
     parts = min(parts, len(keys))
-    firsts = [keys[len(keys) * i // parts] for i in range(parts)]
-    return list(zip(firsts, [*firsts[1:], None], strict=True))
+    firsts = [b"", *(keys[len(keys) * i // parts] for i in range(1, parts))][: len(keys)]
+    return list(zip(firsts, [*firsts[1:], None][: len(keys)], strict=True))
+
+
+def _thinned(keys: Iterator[bytes], most: int) -> list[bytes]:
+    """Return ``keys``, or every second, fourth, ... of them so that there are at most ``most``."""
+    kept: list[bytes] = []
+    step = 1
+    for place, key in enumerate(keys):
+        if place % step == 0:
+            kept.append(key)
+        if len(kept) > most:
+            kept, step = kept[::2], 2 * step
+    return kept
 
 
 def _find(path: PathLike, wanted: str | None) -> tuple[Path, Backend]:

@@ -13,7 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bigdl_caffe.data.leveldb_files import TAG, Entry, Reader, log_records, table_entries, within
+from bigdl_caffe.data.leveldb_files import (
+    TAG,
+    Entry,
+    Reader,
+    log_records,
+    table_entries,
+    table_marks,
+    within,
+)
 from bigdl_caffe.errors import CaffeFormatError
 from bigdl_caffe.format import paths
 
@@ -39,11 +47,8 @@ def items(
         For files that are missing or, as `CaffeFormatError`, cut short or damaged.
     """
     manifest = _read_manifest(folder)
-    sources = [_logged(folder, manifest, start)]
-    for level, tables in manifest.levels().items():
-        # Tables of level 0 may overlap; those of another level follow one another.
-        groups = [[table] for table in tables] if level == 0 else [tables]
-        sources += [_stored(folder, group, start, stop) for group in groups]
+    sources = [_logged(folder, manifest, start, stop)]
+    sources += (_stored(folder, tables, start, stop) for tables in manifest.runs())
     last = None
     for entry in heapq.merge(*sources):
         if stop is not None and entry.key >= stop:
@@ -53,9 +58,16 @@ def items(
         last = entry.key
 
 
-def keys(folder: Path) -> Iterator[bytes]:
-    """Yield the keys alone. Raises as `items`."""
-    return (key for key, _ in items(folder))
+def marks(folder: Path) -> Iterator[bytes]:
+    """Yield keys that lie evenly in the database, in order, without reading its values.
+
+    They are the last keys of the tables' blocks, and every key of the logs, whose writes are
+    in memory anyway. Raises as `items`.
+    """
+    manifest = _read_manifest(folder)
+    sources = [(entry.key for entry in _logged(folder, manifest))]
+    sources += (_marks(folder, tables) for tables in manifest.runs())
+    return heapq.merge(*sources)
 
 
 @dataclass(frozen=True)
@@ -75,12 +87,15 @@ class _Manifest:
     tables: dict[tuple[int, int], _Table] = field(default_factory=dict)
     numbers: dict[int, int] = field(default_factory=lambda: {_LOG: 0, _PREVIOUS: 0})
 
-    def levels(self) -> dict[int, list[_Table]]:
-        """Return the tables of each level, in the order of their keys."""
+    def runs(self) -> list[list[_Table]]:
+        """Return the tables in lists of such as follow one another.
+
+        Tables of level 0 may overlap; those of another level do not.
+        """
         levels: dict[int, list[_Table]] = {}
         for (level, _), table in sorted(self.tables.items(), key=lambda item: item[1].smallest):
             levels.setdefault(level, []).append(table)
-        return levels
+        return [[table] for table in levels.pop(0, [])] + list(levels.values())
 
     def counts(self, log: Path) -> bool:
         """Return whether ``log`` has writes that no table has."""
@@ -122,13 +137,16 @@ def _read_manifest(folder: Path) -> _Manifest:
     return manifest
 
 
-def _logged(folder: Path, manifest: _Manifest, start: bytes) -> Iterator[Entry]:
+def _logged(
+    folder: Path, manifest: _Manifest, start: bytes = b"", stop: bytes | None = None
+) -> Iterator[Entry]:
     """Yield, sorted, what the logs hold and no table does."""
     entries: list[Entry] = []
     for path in filter(manifest.counts, sorted(folder.glob("*.log"))):
         for batch in log_records(path):
             with within(path):
-                entries += (entry for entry in _writes(Reader(batch)) if entry.key >= start)
+                found = (entry for entry in _writes(Reader(batch)) if entry.key >= start)
+                entries += (entry for entry in found if stop is None or entry.key < stop)
     yield from sorted(entries)
 
 
@@ -148,5 +166,14 @@ def _stored(
     """Yield the entries of tables that follow one another, each opened when its turn comes."""
     for table in tables:
         if table.largest >= start and (stop is None or table.smallest < stop):
-            found = [folder / f"{table.number:06d}{end}" for end in (".ldb", ".sst")]
-            yield from table_entries(found[1] if found[1].exists() else found[0], start)
+            yield from table_entries(_file(folder, table), start)
+
+
+def _marks(folder: Path, tables: list[_Table]) -> Iterator[bytes]:
+    for table in tables:
+        yield from table_marks(_file(folder, table))
+
+
+def _file(folder: Path, table: _Table) -> Path:
+    new, old = (folder / f"{table.number:06d}{end}" for end in (".ldb", ".sst"))
+    return old if old.exists() else new

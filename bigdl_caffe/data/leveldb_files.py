@@ -110,17 +110,29 @@ def table_entries(path: Path, start: bytes = b"") -> Iterator[Entry]:
     """Yield the entries of a table whose keys are not before ``start``."""
     with paths.open_input(path) as file, within(path):
         size = file.seek(0, 2)
-        file.seek(max(0, size - _FOOTER))
-        footer = Reader(file.read())
-        if size < _FOOTER or int.from_bytes(footer.data[-8:], "little") != _MAGIC:
-            raise CaffeFormatError("this is no table of LevelDB, or it is cut short", str(path))
-        footer.varint(), footer.varint()  # the place of the index of filters
-        index = list(_entries(_block(file, footer, size, path)))
+        index = _index(file, size, path)
         # A key of the index is no smaller than the last one of its block.
         for _, handle in index[bisect_left(index, start, key=lambda item: item[0][:-TAG]) :]:
             for key, value in _entries(_block(file, Reader(handle), size, path)):
                 if key[:-TAG] >= start:
                     yield Entry(key[:-TAG], -int.from_bytes(key[-TAG:], "little"), value)
+
+
+def table_marks(path: Path) -> Iterator[bytes]:
+    """Yield for each block of a table a key that is no smaller than its last one."""
+    with paths.open_input(path) as file, within(path):
+        index = _index(file, file.seek(0, 2), path)
+    return (key[:-TAG] for key, _ in index)
+
+
+def _index(file: BinaryIO, size: int, path: Path) -> list[tuple[bytes, bytes]]:
+    """Return the last key of each block of a table, and where the block is."""
+    file.seek(max(0, size - _FOOTER))
+    footer = Reader(file.read())
+    if size < _FOOTER or int.from_bytes(footer.data[-8:], "little") != _MAGIC:
+        raise CaffeFormatError("this is no table of LevelDB, or it is cut short", str(path))
+    footer.varint(), footer.varint()  # the place of the index of filters
+    return list(_entries(_block(file, footer, size, path)))
 
 
 def _block(file: BinaryIO, handle: Reader, file_size: int, path: Path) -> bytes:

@@ -56,8 +56,8 @@ def items(
                 yield key, value
 
 
-def keys(folder: Path) -> Iterator[bytes]:
-    """Yield the keys alone, which leaves large values unread. Raises as `items`."""
+def marks(folder: Path) -> Iterator[bytes]:
+    """Yield the keys in order, which leaves large values unread. Raises as `items`."""
     with _cursor(folder) as cursor:
         yield from cursor.iternext(values=False)
 
