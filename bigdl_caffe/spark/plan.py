@@ -123,7 +123,7 @@ def plan(model: Model, schema: StructType, scoring: Scoring, case_sensitive: boo
     """
     _check_options(scoring)
     feeds = find_feeds(model, schema, scoring.input_col, scoring.feed, scoring.recipe)
-    wanted = _outputs(model, scoring)
+    wanted = tuple(_outputs(model, scoring))
     blobs = tuple(dict.fromkeys(output.blob for output in wanted))
     row_wise = model.row_wise(blobs)
     outputs = [_as_it_is(output, model, row_wise) for output in wanted]
