@@ -47,6 +47,12 @@ EXTRAS["dev"] = [
 ]
 
 
+def read_version() -> str:
+    """Return the package's version, which it says itself: a zip of it has no metadata."""
+    text = (ROOT / "bigdl_caffe" / "__init__.py").read_text(encoding="utf-8")
+    return text.partition('__version__ = "')[2].partition('"')[0]
+
+
 def find_protoc() -> str:
     """Return the path of protoc: the build environment's own, else the one on PATH."""
     own = shutil.which("protoc", path=sysconfig.get_path("scripts"))
@@ -112,7 +118,7 @@ class Proto(Command):
 
 setup(
     name="bigdl-caffe",
-    version="0.1.0",
+    version=read_version(),
     description="Caffe models on Apache Spark, with Caffe's numbers",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bigdl_caffe.layers.registry import BlobSpec, Layer, Role, register
     from bigdl_caffe.model import Model
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "Model": "model",
     "FillerParameter": "format._pb.caffe_pb2",
