@@ -127,7 +127,7 @@ def _rows(
 
 def _classes(model: Model, request: Request) -> dict[str, Any]:
     """Return the options that rank the classes, if the first blob has one number a class."""
-    blob = (request.fetch or model.outputs)[0]
+    blob = model.check_fetch(request.fetch)[0]
     if feeding.classes(model.blob_shapes[blob]) is None:
         return {}
     return {
