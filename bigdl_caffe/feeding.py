@@ -157,15 +157,21 @@ def is_spark(data: Any) -> bool:
     return hasattr(data, "mapInArrow") or hasattr(data, "mapPartitions")
 
 
-def image_input(net: Net) -> tuple[str, tuple[int, int, int]]:
-    """Return the one input that pictures can go to, and its (C, H, W).
+def is_image(shape: Shape) -> bool:
+    """Return whether a row of ``shape`` can be a picture: (1 or 3, H, W)."""
+    return len(shape) == 3 and shape[0] in (1, 3)
+
+
+def image_input(net: Net, blob: str | None = None) -> tuple[str, tuple[int, int, int]]:
+    """Return the one input that pictures can go to, or ``blob``, and its (C, H, W).
 
     Raises
     ------
     CaffeError
         When there is none, or more than one.
     """
-    images = {blob: s[1:] for blob, s in net.inputs.items() if len(s) == 4 and s[1] in (1, 3)}
+    inputs = net.inputs if blob is None else {blob: net.inputs[blob]}
+    images = {name: shape[1:] for name, shape in inputs.items() if is_image(shape[1:])}
     if len(images) != 1:
         raise CaffeError(
             f"pictures need exactly one input of shape (N, 1 or 3, H, W); the net has "

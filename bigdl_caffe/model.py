@@ -278,17 +278,19 @@ class Model(BigDLNames, WaysOut):
         feeding.check_classes(blob, scores.shape)
         return scores.reshape(len(scores), -1).argmax(1)
 
-    def recipe(self, **steps: Any) -> Recipe:
+    def recipe(self, blob: str | None = None, **steps: Any) -> Recipe:
         """Return how pixels become the net's input, beginning with the prototxt's own words.
 
         Parameters
         ----------
+        blob : str, optional
+            The input, for a net that takes several pictures.
         **steps
-            What to do otherwise: ``resize``, ``mean``, ``scale``, ``channel_order``; see
-            `bigdl_caffe.image.recipe_for`.
+            What to do otherwise: ``resize``, ``mean``, ``scale``, ``channel_order``,
+            ``orient``, ``max_pixels``; see `bigdl_caffe.image.recipe_for`.
         """
         from bigdl_caffe.image import recipe_for  # Pillow only when it is used
 
-        blob, shape = feeding.image_input(self.net)
+        blob, shape = feeding.image_input(self.net, blob)
         base = os.path.dirname(self.source) or "."  # of a URI too, which pathlib would maim
         return recipe_for(feeding.transform_param(self.net, blob), shape, base, **steps)

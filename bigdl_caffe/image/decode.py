@@ -9,23 +9,21 @@ such a file is an error.
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bigdl_caffe.errors import CaffeError, ImageError
+from bigdl_caffe.image.pixels import Pixels, pixels_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Pixels = NDArray[np.uint8]
-
 MAX_PIXELS = 100_000_000
-"""Default limit on height × width; a picture of that size takes 400 MB to decode."""
+"""Default limit on height × width; a colour picture of that size takes 750 MB to decode."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Formats that are tried. Pillow's others are left out: rare, or unsafe (EPS runs a program)."""
@@ -57,19 +55,20 @@ _UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
 }
 _EXIF_ORIENTATION = 0x0112
 
-# 0.114 B + 0.587 G + 0.299 R: the weights, what is added to round, the bits to drop.
-_LUMA = ((1868, 9617, 4899), 1 << 13, 14)
-_LUMA_PNG = ((3737, 19234, 9797), 0, 15)
+_pillows_limit = threading.Lock()
 
 
 def decode(
-    data: bytes, channels: int = 3, max_pixels: int = MAX_PIXELS, orient: bool = True
+    data: bytes | memoryview,
+    channels: int = 3,
+    max_pixels: int = MAX_PIXELS,
+    orient: bool = True,
 ) -> Pixels:
     """Return the picture in ``data`` as OpenCV's imdecode does.
 
     Parameters
     ----------
-    data : bytes
+    data : bytes or memoryview of bytes
         A whole JPEG, PNG, BMP, GIF, WebP, TIFF or PNM file. Of several pictures the
         first is taken.
     channels : int
@@ -120,22 +119,47 @@ def _need_pillow() -> None:
         ) from error
 
 
-def _decode(data: bytes, channels: int, max_pixels: int, orient: bool) -> Pixels:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        picture = Image.open(BytesIO(data), formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise ImageError(_not_a_picture(data)) from error
-    with picture:
+def _decode(data: bytes | memoryview, channels: int, max_pixels: int, orient: bool) -> Pixels:
+    with _pillow_allows(max_pixels), _opened(data) as picture:
         _check_size(picture, max_pixels)
         if channels == 1:
             # libjpeg then gives the stored luma, as it does for OpenCV.
             picture.draft("L", None)
         picture.load()
-        pixels = _pixels(picture, channels)
+        pixels = pixels_of(picture, channels)
         turn = _UPRIGHT.get(_orientation(picture)) if orient else None
     return turn(pixels) if turn else pixels
+
+
+def _opened(data: bytes | memoryview) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(_not_a_picture(bytes(data[:64]))) from error
+
+
+@contextmanager
+def _pillow_allows(max_pixels: int) -> Iterator[None]:
+    """Let Pillow decode what ``max_pixels`` lets through, also where its own limit would not.
+
+    That one is a variable of the process, out of reach on executors. Pillow warns of more
+    pixels than it says, and refuses twice as many.
+    """
+    from PIL import Image
+
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is None or max_pixels <= 2 * limit:
+        yield
+        return
+    with _pillows_limit:
+        limit = Image.MAX_IMAGE_PIXELS
+        try:
+            Image.MAX_IMAGE_PIXELS = max_pixels
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _check_size(picture: Image, max_pixels: int) -> None:
@@ -147,51 +171,6 @@ def _check_size(picture: Image, max_pixels: int) -> None:
         )
     if not width * height:
         raise ImageError(f"the picture has no pixels: its header says {width}x{height}")
-
-
-def _pixels(picture: Image, channels: int) -> Pixels:
-    """Return the loaded picture's pixels in BGR or grey."""
-    if picture.mode in ("F", "LAB", "HSV"):
-        raise ImageError(
-            f"the picture's mode is {picture.mode}, which has no 8-bit colours: use RGB"
-        )
-    if picture.mode.startswith("I"):
-        pixels = _high_bytes(picture)
-    elif picture.mode in ("1", "L", "LA", "La"):
-        pixels = _array(picture.convert("L"), "L", 1)
-    elif picture.mode == "CMYK" and picture.format == "JPEG":
-        pixels = _from_ink(np.asarray(picture))
-    else:
-        pixels = _array(picture.convert("RGB"), "BGR", 3)
-    if pixels.shape[2] == channels:
-        return pixels
-    return np.repeat(pixels, 3, axis=2) if channels == 3 else luma(pixels, picture.format)
-
-
-def _array(picture: Image, layout: str, channels: int) -> Pixels:
-    flat = np.frombuffer(picture.tobytes("raw", layout), np.uint8)
-    return flat.reshape(picture.height, picture.width, channels)
-
-
-def _from_ink(cmyk: Pixels) -> Pixels:
-    """Return the BGR of a JPEG's inks, by OpenCV's rule (utils.cpp, icvCvt_CMYK2BGR)."""
-    light = 255 - cmyk[:, :, 3:].astype(np.int32)
-    return (light - (cmyk[:, :, 2::-1] * light >> 8)).astype(np.uint8)
-
-
-def luma(bgr: Pixels, file_format: str | None = None) -> Pixels:
-    """Return BGR as grey, in the fixed point of libpng for PNG, else of OpenCV."""
-    weights, half, bits = _LUMA_PNG if file_format == "PNG" else _LUMA
-    grey = (bgr @ np.array(weights, np.int32) + half) >> bits
-    return grey.astype(np.uint8)[:, :, None]
-
-
-def _high_bytes(picture: Image) -> Pixels:
-    """Return a 16-bit grey picture's high bytes, as libpng's strip_16 for OpenCV."""
-    values = np.asarray(picture)
-    if values.min() < 0 or values.max() > 0xFFFF:
-        raise ImageError("the picture has 32-bit samples, of which OpenCV makes no 8-bit ones")
-    return (values >> 8).astype(np.uint8)[:, :, None]
 
 
 def _orientation(picture: Image) -> int:
@@ -221,7 +200,9 @@ def _why(error: Exception, size: int) -> str:
     from PIL.Image import DecompressionBombError
 
     if isinstance(error, DecompressionBombError):
-        return f"{error}; raise PIL.Image.MAX_IMAGE_PIXELS if the picture is real"
+        return f"{error} Raise max_pixels if the picture is real"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for the picture: lower max_pixels to refuse its like"
     said = str(error) or type(error).__name__
     if "truncated" in said.lower() or isinstance(error, EOFError):
         return f"the picture is truncated: it ends after {size} bytes ({said})"

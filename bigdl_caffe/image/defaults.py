@@ -22,6 +22,7 @@ from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.blob import read_mean
 from bigdl_caffe.format.paths import PathLike
+from bigdl_caffe.image.decode import MAX_PIXELS
 from bigdl_caffe.image.recipe import Floats, Recipe, Size
 
 
@@ -35,6 +36,7 @@ def recipe_for(
     scale: float | None = None,
     channel_order: str | None = None,
     orient: bool = True,
+    max_pixels: int = MAX_PIXELS,
 ) -> Recipe:
     """Return the recipe for a net's input; what is left out comes from ``transform``.
 
@@ -51,7 +53,7 @@ def recipe_for(
     mean : sequence of float, array, str or path, optional
         As `Recipe` takes it, or the path of a mean file. ``()`` subtracts nothing,
         whatever ``transform`` says.
-    scale, channel_order, orient
+    scale, channel_order, orient, max_pixels
         As `Recipe` takes them.
 
     Raises
@@ -82,6 +84,7 @@ def recipe_for(
         scale=transform.scale if scale is None else scale,
         channel_order=channel_order,
         orient=orient,
+        max_pixels=max_pixels,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bigdl_caffe.errors import CaffeError, ShapeError
+from bigdl_caffe.image.decode import MAX_PIXELS
 
 Floats = NDArray[np.float32]
 Size = tuple[int, int]
@@ -52,6 +53,9 @@ class Recipe:
         "BGR", as Caffe's own tools give, or "RGB".
     orient : bool
         Turn pictures upright by their EXIF orientation.
+    max_pixels : int
+        Largest height × width of a file that is decoded; one whose header says more is an
+        error before any memory is taken for it. Decoding takes up to 8.5 bytes a pixel.
 
     Raises
     ------
@@ -66,6 +70,7 @@ class Recipe:
     scale: float = 1.0
     channel_order: str = "BGR"
     orient: bool = True
+    max_pixels: int = MAX_PIXELS
     subtrahend: Floats | None = field(init=False, repr=False, default=None)
     """The mean as it is subtracted: (channels or 1, height or 1, width or 1)."""
 
@@ -76,6 +81,8 @@ class Recipe:
             raise ShapeError(f"channel_order is {self.channel_order!r}: use 'BGR' or 'RGB'")
         if not math.isfinite(self.scale):
             raise ShapeError(f"scale is {self.scale}: use a finite number")
+        if type(self.max_pixels) is not int or self.max_pixels < 1:
+            raise ShapeError(f"max_pixels is {self.max_pixels!r}: use a whole number above 0")
         self._set("resize", _size("resize", self.resize))
         self._set("crop", _size("crop", self.crop))
         self._check_sizes()
@@ -145,7 +152,8 @@ class Recipe:
     def _say_decode(self) -> str:
         kind = "3 channels in the order BGR" if self.channels == 3 else "1 grey channel"
         turned = "turned upright by EXIF" if self.orient else "EXIF orientation ignored"
-        return f"decode to {kind}, 0 to 255, {turned}"
+        most = "" if self.max_pixels == MAX_PIXELS else f", at most {self.max_pixels} pixels"
+        return f"decode to {kind}, 0 to 255, {turned}{most}"
 
     def _say_resize(self) -> str:
         if self.resize is None:
@@ -174,7 +182,7 @@ class Recipe:
         if isinstance(mean, np.ndarray):
             text = base64.b64encode(mean.astype("<f4").tobytes()).decode()
             mean = {"shape": mean.shape, "float32": text}
-        fields = ("channels", "resize", "crop", "scale", "channel_order", "orient")
+        fields = ("channels", "resize", "crop", "scale", "channel_order", "orient", "max_pixels")
         return json.dumps({**{name: getattr(self, name) for name in fields}, "mean": mean})
 
     @classmethod

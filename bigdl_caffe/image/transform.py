@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bigdl_caffe.errors import ImageError
-from bigdl_caffe.image.decode import MAX_PIXELS, decode
+from bigdl_caffe.image.decode import decode
 from bigdl_caffe.image.recipe import Floats, Recipe, centre
 from bigdl_caffe.image.resize import resize
 
@@ -77,21 +78,15 @@ def apply_into(recipe: Recipe, image: Picture, out: Floats) -> None:
         out *= np.float32(recipe.scale)
 
 
-def batch(
-    recipe: Recipe,
-    images: Sequence[bytes | Picture | None],
-    max_pixels: int = MAX_PIXELS,
-) -> Batch:
+def batch(recipe: Recipe, images: Sequence[bytes | memoryview | Picture | None]) -> Batch:
     """Make a batch of encoded pictures (or decoded ones, BGR); a bad one raises nothing.
 
     Parameters
     ----------
     recipe : Recipe
         What to do with each.
-    images : sequence of bytes, ndarray or None
+    images : sequence of bytes, memoryview, ndarray or None
         Whole image files, or pixels as `apply` takes them.
-    max_pixels : int
-        Largest height × width that is decoded.
 
     Returns
     -------
@@ -103,12 +98,20 @@ def batch(
     CaffeError
         Only for what concerns every picture: Pillow is not installed.
     """
-    array = np.empty((len(images), *recipe.shape), np.float32)
+    return collect(recipe, [partial(_decoded, recipe, image) for image in images])
+
+
+def collect(recipe: Recipe, pictures: Sequence[Callable[[], Picture]]) -> Batch:
+    """As `batch`, of pictures that are made one at a time, each when its turn comes.
+
+    One that raises `ImageError` is a bad one.
+    """
+    array = np.empty((len(pictures), *recipe.shape), np.float32)
     rows: list[int] = []
     errors: list[str | None] = []
-    for row, image in enumerate(images):
+    for row, picture in enumerate(pictures):
         try:
-            apply_into(recipe, _decoded(recipe, image, max_pixels), array[len(rows)])
+            apply_into(recipe, picture(), array[len(rows)])
         except ImageError as error:
             errors.append(str(error))
         else:
@@ -117,12 +120,12 @@ def batch(
     return Batch(array[: len(rows)], np.array(rows, np.intp), errors)
 
 
-def _decoded(recipe: Recipe, image: bytes | Picture | None, max_pixels: int) -> Picture:
+def _decoded(recipe: Recipe, image: bytes | memoryview | Picture | None) -> Picture:
     if image is None:
         raise ImageError("there is no image: the value is null")
     if isinstance(image, np.ndarray):
         return image
-    return decode(image, recipe.channels, max_pixels, recipe.orient)
+    return decode(image, recipe.channels, recipe.max_pixels, recipe.orient)
 
 
 def _pixels(image: Picture, channels: int) -> Picture:

@@ -1,28 +1,25 @@
 """Arrow columns in, batch arrays out: what a column may hold, and what makes a row bad.
 
-Every reader takes a column and the `Feed` it is for, and returns the good rows' values, which
-rows those are, and for each row the reason why it is bad, or None.
+Spark's types and SQL functions' types are told apart by one table, on Arrow's types.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
-from typing import Any
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bigdl_caffe.errors import ImageError
 from bigdl_caffe.graph.ir import Shape
-from bigdl_caffe.image import transform
-from bigdl_caffe.image.decode import luma
 from bigdl_caffe.image.recipe import Recipe
+from bigdl_caffe.image.transform import Batch
+from bigdl_caffe.spark import numbers, pictures
 
-Floats = npt.NDArray[np.float32]
+Floats = numbers.Floats
 Indices = npt.NDArray[np.intp]
 
 
@@ -42,6 +39,8 @@ class Feed:
         Of one row: the blob's shape without the batch axis.
     recipe : Recipe or None
         How an image becomes a row, for the kinds that hold images.
+    dtype : str
+        numpy's name for the numbers of a "tensor".
     """
 
     blob: str
@@ -49,6 +48,7 @@ class Feed:
     kind: str
     shape: Shape
     recipe: Recipe | None = None
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -60,162 +60,101 @@ class Rows:
     errors: tuple[str | None, ...]
 
 
-class _BadRowError(ValueError):
-    """A row, or a batch with such a row in it, that cannot be an input; says why."""
-
-
 def read(column: pa.Array, feed: Feed) -> Rows:
     """Return the rows of ``column`` as float32 of shape ``(good rows, *feed.shape)``."""
     return READERS[feed.kind](column, feed)
 
 
-# --- numbers --------------------------------------------------------------------------
-
-_Dense = Callable[[pa.Array, Feed], Floats]
-
-
-def _numbers(dense: _Dense) -> Callable[[pa.Array, Feed], Rows]:
-    """Read by ``dense``: all rows at once, or one by one if that finds a bad row."""
-
-    def reader(column: pa.Array, feed: Feed) -> Rows:
-        try:
-            return Rows(dense(column, feed), np.arange(len(column)), (None,) * len(column))
-        except _BadRowError:
-            return _one_by_one(column, feed, dense)
-
-    return reader
+def _numbers(read: numbers.Reader, column: pa.Array, feed: Feed) -> Rows:
+    values, reasons = numbers.good_rows(column, feed.shape, read)
+    good = np.flatnonzero([reason is None for reason in reasons])
+    return Rows(values, good, tuple(reason and f"{feed.blob}: {reason}" for reason in reasons))
 
 
-def _one_by_one(column: pa.Array, feed: Feed, dense: _Dense) -> Rows:
-    values: list[Floats] = []
-    errors: list[str | None] = []
-    for position in range(len(column)):
-        try:
-            values.append(dense(column.slice(position, 1), feed))
-            errors.append(None)
-        except _BadRowError as error:
-            errors.append(f"{feed.blob}: {error}")
-    good = np.flatnonzero([error is None for error in errors])
-    empty = np.empty((0, *feed.shape), np.float32)
-    return Rows(np.concatenate([empty, *values]), good, tuple(errors))
+def _tensors(column: pa.Array, feed: Feed) -> Rows:
+    return _numbers(partial(numbers.tensors, dtype=feed.dtype), column, feed)
 
 
-def _dense_array(column: pa.Array, feed: Feed) -> Floats:
-    """Return (nested) lists of equal lengths as one array; no copy if they are float32."""
-    found: list[int] = []
-    rows = len(column)
-    while pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        _refuse_nulls(column)
-        lengths = pc.list_value_length(column).unique()
-        if len(lengths) > 1:
-            raise _BadRowError("its lists have different lengths")
-        found.append(lengths[0].as_py() if len(lengths) else 0)
-        column = column.flatten()
-    _refuse_nulls(column)
-    if rows and not _fits(found, feed.shape):
-        raise _BadRowError(f"has the shape {_words(found)}, not {_words(feed.shape)}")
-    values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    return values.reshape(rows, *feed.shape)
-
-
-def _dense_vector(column: pa.Array, feed: Feed) -> Floats:
-    """Return Spark ML vectors (``type`` 1 is dense, 0 is sparse) as one array."""
-    _refuse_nulls(column)
-    if pc.all(pc.equal(pc.struct_field(column, "type"), 1), min_count=0).as_py():
-        return _dense_array(pc.struct_field(column, "values"), feed)
-    rows = [_full(row, prod(feed.shape)) for row in column.to_pylist()]
-    return _dense_array(pa.array(rows, pa.list_(pa.float64())), feed)
-
-
-def _full(vector: dict[str, Any], length: int) -> Any:
-    """Return a vector's numbers; a file can hold vectors that Spark's own class would refuse."""
-    values, indices = vector["values"], vector["indices"]
-    if vector["type"] == 1:
-        return values
-    if vector["size"] != length:
-        raise _BadRowError(f"has the shape {vector['size']}, not {length}")
-    if values is None or indices is None or None in [*values, *indices]:
-        raise _BadRowError("is null, or holds a null")
-    if len(values) != len(indices) or not all(0 <= index < length for index in indices):
-        raise _BadRowError(f"is sparse, and its indices are not {len(values)} below {length}")
-    full = np.zeros(length)
-    full[indices] = values
-    return full
-
-
-def _refuse_nulls(column: pa.Array) -> None:
-    if column.null_count:
-        raise _BadRowError("is null, or holds a null")
-
-
-def _fits(found: Sequence[int], shape: Shape) -> bool:
-    """Whether nested lists are an array of ``shape``; a flat list is one in row-major order."""
-    if len(found) == 1:
-        return found[0] == prod(shape)
-    return [n for n in found if n != 1] == [n for n in shape if n != 1]
-
-
-def _words(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape)) or "of one number"
-
-
-# --- images ---------------------------------------------------------------------------
-
-_CHANNELS = {0: 1, 16: 3, 24: 4}
-"""OpenCV's type codes that Spark's image source writes (8 bits a channel) → channels."""
-
-
-def _encoded(column: pa.Array, feed: Feed) -> Rows:
-    """Read image files (JPEG, PNG, ...)."""
-    return _images(column.to_pylist(), feed)
-
-
-def _structs(column: pa.Array, feed: Feed) -> Rows:
-    """Read Spark's image struct: decoded pixels, rows of interleaved BGR."""
-    images: list[npt.NDArray[np.uint8] | None] = []
-    reasons: dict[int, str] = {}
-    for position, row in enumerate(column.to_pylist()):
-        try:
-            images.append(_pixels(row, feed.shape[0]))
-        except _BadRowError as error:
-            images.append(None)
-            reasons[position] = f"{feed.blob}: {error}"
-    rows = _images(images, feed)
-    errors = tuple(reasons.get(i, error) for i, error in enumerate(rows.errors))
-    return Rows(rows.values, rows.good, errors)
-
-
-def _pixels(row: dict[str, Any] | None, channels: int) -> npt.NDArray[np.uint8] | None:
-    """Return ``(height, width, channels)`` BGR or grey, without the alpha that nets do not see.
-
-    The struct is as pyspark.ml.image describes it.
-    """
-    if row is None or row["data"] is None:
-        return None
-    if row["mode"] not in _CHANNELS:
-        raise _BadRowError(f"is an image of mode {row['mode']}; known are {sorted(_CHANNELS)}")
-    shape = (row["height"], row["width"], _CHANNELS[row["mode"]])
-    if not all(isinstance(size, int) and size >= 1 for size in shape):
-        raise _BadRowError(f"is an image of height {shape[0]} and width {shape[1]}")
-    if len(row["data"]) != prod(shape):
-        raise _BadRowError(f"holds {len(row['data'])} bytes, not the {prod(shape)} it declares")
-    pixels = np.frombuffer(row["data"], np.uint8).reshape(shape)
-    if shape[2] == 1:
-        return np.repeat(pixels, channels, axis=2)
-    return luma(pixels[:, :, :3]) if channels == 1 else pixels[:, :, :3]
-
-
-def _images(images: Sequence[Any], feed: Feed) -> Rows:
+def _images(read: Callable[[pa.Array, Recipe], Batch], column: pa.Array, feed: Feed) -> Rows:
     if feed.recipe is None:
         raise ImageError(f"blob '{feed.blob}' is fed with images: say by which recipe")
-    values, good, errors = transform.batch(feed.recipe, images)
+    values, good, errors = read(column, feed.recipe)
     return Rows(values, good, tuple(errors))
 
 
 READERS: dict[str, Callable[[pa.Array, Feed], Rows]] = {
-    "array": _numbers(_dense_array),
-    "vector": _numbers(_dense_vector),
-    "encoded": _encoded,
-    "image": _structs,
+    "array": partial(_numbers, numbers.lists),
+    "vector": partial(_numbers, numbers.vectors),
+    "shaped": partial(_numbers, numbers.shaped),
+    "tensor": _tensors,
+    "encoded": partial(_images, pictures.encoded),
+    "image": partial(_images, pictures.structs),
 }
 """What a column can hold → its reader."""
+
+
+def kind_of(kind: pa.DataType) -> str | None:
+    """Return which of `READERS` columns of an Arrow type are for; None if none is.
+
+    Binary columns are "encoded"; they can also be a "tensor", which their type does not tell.
+    """
+    return next((name for name, matches in _KINDS.items() if matches(kind)), None)
+
+
+def depth(kind: pa.DataType) -> int:
+    """Return how many lists are around a value of an Arrow type."""
+    return 1 + depth(kind.value_type) if numbers.is_list(kind) else 0
+
+
+_Test = Callable[[pa.DataType], bool]
+
+
+def _any_of(*tests: _Test) -> _Test:
+    return lambda kind: any(is_it(kind) for is_it in tests)
+
+
+def _is_array(kind: pa.DataType) -> bool:
+    return _is_array(kind.value_type) if numbers.is_list(kind) else _is_number(kind)
+
+
+def _list_of(item: _Test) -> _Test:
+    return lambda kind: numbers.is_list(kind) and item(kind.value_type)
+
+
+def _struct(fields: dict[str, _Test]) -> _Test:
+    """Whether a type is a struct that has each of ``fields`` once, maybe more."""
+
+    def matches(kind: pa.DataType) -> bool:
+        found = list(kind) if pa.types.is_struct(kind) else []
+        return all(
+            [is_it(f.type) for f in found if f.name == name] == [True]
+            for name, is_it in fields.items()
+        )
+
+    return matches
+
+
+_is_integer = pa.types.is_integer
+_is_number = _any_of(_is_integer, pa.types.is_floating, pa.types.is_decimal)
+_is_binary = _any_of(
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_fixed_size_binary,
+    lambda kind: str(kind) == "binary_view",  # which pyarrow 15 does not know
+)
+_KINDS: dict[str, _Test] = {
+    "encoded": _is_binary,
+    "image": _struct(
+        {**dict.fromkeys(["height", "width", "nChannels", "mode"], _is_integer), "data": _is_binary}
+    ),
+    "vector": _struct(
+        {
+            **dict.fromkeys(["type", "size"], _is_integer),
+            "indices": _list_of(_is_integer),
+            "values": _list_of(_is_number),
+        }
+    ),
+    "shaped": _struct({"shape": _list_of(_is_integer), "data": _list_of(_is_number)}),
+    "array": _is_array,
+}
+"""What a column can hold → which Arrow types are that."""
