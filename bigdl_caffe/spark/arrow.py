@@ -51,7 +51,7 @@ def map_arrow(
         Spark cannot pass a column to Python.
     """
     _check_types(df.schema)
-    _limit_rows(df.sparkSession, row_bytes)
+    limit_rows(df.sparkSession, row_bytes)
     fields = [*df.schema.fields, *added]
     places = [place(i) for i in range(len(fields))]
     schema = StructType(
@@ -83,7 +83,7 @@ def _types(kind: DataType) -> Iterator[DataType]:
             yield from _types(part)
 
 
-def _limit_rows(spark: SparkSession, row_bytes: int) -> None:
+def limit_rows(spark: SparkSession, row_bytes: int) -> None:
     """Bring Spark's Arrow batches from 10000 rows, too many for images, to a few.
 
     Spark before 4.0 does not limit their bytes, of which a column must have less than 2 GiB.
