@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DataType, StructField, StructType
 
 from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.spark.environment import Portable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,7 +62,7 @@ def map_arrow(
         ]
     )
     plain = df.toDF(*places[: len(df.columns)])
-    return plain.mapInArrow(task, schema).toDF(*(field.name for field in fields))
+    return plain.mapInArrow(Portable(task), schema).toDF(*(field.name for field in fields))
 
 
 def _check_types(schema: StructType) -> None:
