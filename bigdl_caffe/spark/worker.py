@@ -20,7 +20,7 @@ import pyarrow as pa
 import torch
 from pyspark import TaskContext, cloudpickle
 
-from bigdl_caffe.layers.registry import registry, type_key
+from bigdl_caffe.layers.registry import Layer, registry, type_key
 from bigdl_caffe.spark.batches import ScoreJob, score_batches
 from bigdl_caffe.spark.device import DTYPES, task_device, use_exact_floats
 from bigdl_caffe.spark.metrics import Tallies, Tally
@@ -39,11 +39,21 @@ _models: OrderedDict[tuple[str, bytes, torch.device, str], Model] = OrderedDict(
 _log = logging.getLogger(__name__)
 
 
-def pickle_converters(model: Model) -> bytes:
-    """Return the net's layer types that are not ours, by value where workers lack their module."""
+def custom_layers(model: Model) -> dict[str, type[Layer]]:
+    """Return the layer types of the net that are not ours, by their key in the registry."""
     types = registry(model.converters)
     used = {key: types[key] for key in map(type_key, model.net.layers)}
-    own = {name: cls for name, cls in used.items() if not cls.__module__.startswith("bigdl_caffe.")}
+    return {name: cls for name, cls in used.items() if is_custom(cls)}
+
+
+def is_custom(layer: type[Layer]) -> bool:
+    """Whether a layer type is somebody else's."""
+    return not layer.__module__.startswith("bigdl_caffe.")
+
+
+def pickle_converters(model: Model) -> bytes:
+    """Return the net's layer types that are not ours, by value where workers lack their module."""
+    own = custom_layers(model)
     pickled: bytes = cloudpickle.dumps(own)  # type: ignore[no-untyped-call]  # pyspark has no type
     return pickled
 
