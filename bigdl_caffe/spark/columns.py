@@ -72,6 +72,8 @@ def _numbers(read: numbers.Reader, column: pa.Array, feed: Feed) -> Rows:
 
 
 def _tensors(column: pa.Array, feed: Feed) -> Rows:
+    # One sort of binary for all, without a copy of the bytes; Arrow can do little with some.
+    column = column.cast(pa.large_binary())
     return _numbers(partial(numbers.tensors, dtype=feed.dtype), column, feed)
 
 

@@ -129,7 +129,7 @@ def _fill_sparse(column: pa.Array, rows: npt.NDArray[np.intp], out: Floats) -> N
 
 
 def tensors(column: pa.Array, shape: Shape, dtype: str = "float32") -> Floats:
-    """Return raw numbers of type ``dtype``, little-endian, in row-major order.
+    """Return a large_binary column's numbers of type ``dtype``, little-endian, row-major.
 
     No copy if they are float32.
     """
@@ -146,16 +146,12 @@ def tensors(column: pa.Array, shape: Shape, dtype: str = "float32") -> Floats:
     return _single(values).reshape(len(column), *shape)
 
 
-def _buffers(column: pa.Array) -> tuple[npt.NDArray[np.integer], pa.Buffer]:
-    """Return where each value of a binary column begins, and the last ends, in which bytes."""
-    if not pa.types.is_binary(column.type):
-        column = column.cast(pa.large_binary())
-    kind = np.int32 if pa.types.is_binary(column.type) else np.int64
+def _buffers(column: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Buffer]:
+    """Return where a large_binary column's values begin, and the last ends, in which bytes."""
     _, starts, data = column.buffers()
     if not len(column):
-        return np.zeros(1, kind), data
-    offsets = np.frombuffer(starts, kind)[column.offset : column.offset + len(column) + 1]
-    return offsets, data
+        return np.zeros(1, np.int64), data
+    return np.frombuffer(starts, np.int64)[column.offset :][: len(column) + 1], data
 
 
 def _floats(column: pa.Array) -> Floats:

@@ -1,8 +1,9 @@
-"""What Arrow columns may hold, and what makes a row bad, without Spark."""
+"""What Arrow columns may hold, images above all, without Spark."""
 
 from __future__ import annotations
 
 import io
+import pickle
 from typing import Any
 
 import numpy as np
@@ -11,82 +12,29 @@ import pytest
 from PIL import Image
 
 from bigdl_caffe.image.recipe import Recipe
-from bigdl_caffe.spark.columns import Feed, read
-from tests.spark.test_batches import score, table
+from bigdl_caffe.spark.columns import READERS, Feed, kind_of, read
+from tests.spark.columns import GOOD, IMAGE, SHAPED, SIZES, VECTOR, found
 
-VECTOR = pa.struct(
-    {
-        "type": pa.int8(),
-        "size": pa.int32(),
-        "indices": pa.list_(pa.int32()),
-        "values": pa.list_(pa.float64()),
-    }
-)
+COLOUR = Recipe(3, resize=(2, 2))
 
 
-def vector(values: list[float] | None, indices: list[int] | None = None) -> dict[str, Any] | None:
-    if values is None:
-        return None
-    return {
-        "type": 1 if indices is None else 0,
-        "size": None if indices is None else 4,
-        "indices": indices,
-        "values": values,
-    }
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-def test_ml_vectors(sparse: bool) -> None:
-    data = [vector([1, 2, 3, 4]), vector(None), vector([5], [2]) if sparse else vector([0] * 4)]
-    out = score(table(data, VECTOR), feeds=(Feed("data", 1, "vector", (4,)),))
-    assert out["twice"] == [[2, 4, 6, 8], None, [0, 0, 10, 0] if sparse else [0] * 4]
-    assert out["error"] == [None, "data: is null, or holds a null", None]
-
-
-BAD_VECTORS: list[tuple[dict[str, Any], str]] = [
-    ({"type": 0, "size": 4, "indices": None, "values": [1.0]}, "is null, or holds a null"),
-    ({"type": 0, "size": 4, "indices": [1], "values": None}, "is null, or holds a null"),
-    ({"type": 0, "size": 4, "indices": [1, None], "values": [1.0, 2.0]}, "holds a null"),
-    ({"type": 0, "size": 4, "indices": [4], "values": [1.0]}, "indices are not 1 below 4"),
-    ({"type": 0, "size": 4, "indices": [-1], "values": [1.0]}, "indices are not 1 below 4"),
-    ({"type": 0, "size": 4, "indices": [1, 2], "values": [1.0]}, "indices are not 1 below 4"),
-    ({"type": 0, "size": None, "indices": [1], "values": [1.0]}, "has the shape None, not 4"),
-    ({"type": 0, "size": 2**31 - 1, "indices": [], "values": []}, "has the shape 2147483647"),
-    ({"type": 1, "size": None, "indices": None, "values": None}, "is null, or holds a null"),
-]
-
-
-@pytest.mark.parametrize(("value", "reason"), BAD_VECTORS)
-def test_a_bad_vector_leaves_the_others_alone(value: dict[str, Any], reason: str) -> None:
-    data = [vector([1, 2, 3, 4]), value, vector([5], [2])]
-    rows = read(pa.array(data, VECTOR), Feed("data", 0, "vector", (4,)))
-    assert rows.values.tolist() == [[1, 2, 3, 4], [0, 0, 5, 0]]
-    assert rows.good.tolist() == [0, 2]
-    assert reason in (rows.errors[1] or "")
-
-
-def png(value: int) -> bytes:
-    return file_of(np.full((2, 2, 3), value, np.uint8), "PNG")
-
-
-def file_of(rgb: np.ndarray[Any, Any], kind: str) -> bytes:
+def file_of(rgb: np.ndarray[Any, Any], kind: str = "PNG") -> bytes:
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, kind)
     return file.getvalue()
 
 
-COLOUR = Recipe(3, resize=(2, 2))
+def png(value: int) -> bytes:
+    return file_of(np.full((2, 2, 3), value, np.uint8))
 
 
-def test_encoded_images() -> None:
-    feed = Feed("data", 1, "encoded", (3, 2, 2), COLOUR)
-    out = score(table([png(5), b"no picture", None, png(7)], pa.binary()), feeds=(feed,))
-    assert out["twice"] == [[10] * 12, None, None, [14] * 12]
-    assert [bool(error) for error in out["error"]] == [False, True, True, False]
-
-
-SIZES = dict.fromkeys(["height", "width", "nChannels", "mode"], pa.int32())
-IMAGE = pa.struct({"origin": pa.string(), **SIZES, "data": pa.binary()})
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()], ids=str)
+def test_encoded_images(kind: pa.DataType) -> None:
+    feed = Feed("data", 0, "encoded", (3, 2, 2), COLOUR)
+    values, errors = found([png(5), b"no picture", None, b"", png(7)], kind, feed)
+    assert values == [[5] * 12, None, None, None, [7] * 12]
+    assert "not a picture" in (errors[1] or "")
+    assert "the value is null" in (errors[2] or "")
 
 
 def image(mode: int | None, data: bytes | None, **other: int | None) -> dict[str, Any]:
@@ -94,28 +42,46 @@ def image(mode: int | None, data: bytes | None, **other: int | None) -> dict[str
     return {"origin": "", **shape, "mode": mode, "data": data, **other}
 
 
+def planes(pixels: np.ndarray[Any, Any]) -> list[float]:
+    flat: list[float] = pixels.transpose(2, 0, 1).ravel().tolist()
+    return flat
+
+
+PIXELS = np.arange(12).reshape(2, 2, 3)
+ALPHA = np.dstack([PIXELS, np.full((2, 2), 255)])
+GREY = np.repeat(PIXELS[:, :, :1], 3, axis=2)
+STRUCTS: list[tuple[int, np.ndarray[Any, Any], np.ndarray[Any, Any]]] = [
+    (16, PIXELS.astype("u1"), PIXELS),
+    (0, PIXELS[:, :, 0].astype("u1"), GREY),
+    (24, ALPHA.astype("u1"), PIXELS),
+    (18, (256 * PIXELS + 255).astype("<u2"), PIXELS),
+    (2, (256 * PIXELS[:, :, 0] + 255).astype("<u2"), GREY),
+    (26, (256 * ALPHA).astype("<u2"), PIXELS),
+    (21, (PIXELS + 0.5).astype("<f4"), PIXELS + 0.5),
+    (5, (PIXELS[:, :, 0] - 0.5).astype("<f4"), GREY - 0.5),
+    (29, ALPHA.astype("<f4"), PIXELS),
+]
+
+
 def test_spark_image_structs() -> None:
-    data = [
-        image(16, bytes(range(12))),
-        image(0, bytes([9] * 4)),
-        image(24, bytes([1, 2, 3, 255] * 4)),
-    ]
-    out = score(table(data, IMAGE), feeds=(Feed("data", 1, "image", (3, 2, 2), COLOUR),))
-    planes = np.arange(12).reshape(2, 2, 3).transpose(2, 0, 1)
-    assert out["twice"][0] == (2 * planes).reshape(-1).tolist()
-    assert out["twice"][1] == [18] * 12
-    assert out["twice"][2] == [2] * 4 + [4] * 4 + [6] * 4
+    data = [image(mode, pixels.tobytes()) for mode, pixels, _ in STRUCTS]
+    values, errors = found(data, IMAGE, Feed("data", 0, "image", (3, 2, 2), COLOUR))
+    assert set(errors) == {None}
+    assert values == [planes(expected) for _, _, expected in STRUCTS]
 
 
 BAD_IMAGES: list[tuple[dict[str, Any] | None, str]] = [
     (None, "the value is null"),
     (image(16, None), "the value is null"),
-    (image(-1, b""), "mode -1"),
-    (image(None, b""), "mode None"),
-    (image(16, b"short"), "holds 5 bytes"),
-    (image(16, b"", height=None), "height None and width 2"),
-    (image(16, bytes(3), height=-1, width=-1), "height -1 and width -1"),
-    (image(16, b"", width=0), "height 2 and width 0"),
+    (image(-1, b""), "mode is -1: of OpenCV's types those that are read are [0, 2, 5,"),
+    (image(None, b""), "mode is None"),
+    (image(22, bytes(96)), "mode is 22"),
+    (image(16, b"short"), "holds 5 bytes, not the 12"),
+    (image(16, b"", height=None), "height is None and its width 2"),
+    (image(16, bytes(3), height=-1, width=-1), "height is -1 and its width -1"),
+    (image(16, b"", width=0), "height is 2 and its width 0"),
+    (image(16, b"", height=2**31 - 1, width=2**31 - 1), "holds 0 bytes, not the 138350580"),
+    (image(29, bytes(16), height=2**16, width=2**16), "holds 16 bytes, not the 68719476736"),
 ]
 
 
@@ -123,19 +89,55 @@ BAD_IMAGES: list[tuple[dict[str, Any] | None, str]] = [
 def test_a_bad_image_leaves_the_others_alone(value: dict[str, Any] | None, reason: str) -> None:
     good = image(16, bytes(range(12)))
     feed = Feed("data", 0, "image", (3, 2, 2), COLOUR)
-    rows = read(pa.array([good, value, good], IMAGE), feed)
-    assert rows.good.tolist() == [0, 2]
-    assert reason in (rows.errors[1] or "")
+    values, errors = found([good, value, good], IMAGE, feed)
+    assert values == [planes(PIXELS), None, planes(PIXELS)]
+    assert reason in (errors[1] or "")
 
 
-@pytest.mark.parametrize("alpha", [False, True])
-def test_a_grey_net_sees_a_colour_struct_as_it_sees_a_file(alpha: bool) -> None:
+@pytest.mark.parametrize("mode", [16, 24, 21])
+def test_a_grey_net_sees_a_colour_struct_as_it_sees_a_file(mode: int) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (2, 2, 3), np.uint8)
-    bgr = np.dstack([rgb[:, :, ::-1], np.full((2, 2), 7, np.uint8)])[:, :, : 4 if alpha else 3]
+    bgr = np.dstack([rgb[:, :, ::-1], np.full((2, 2), 7, np.uint8)])[:, :, : 4 if mode == 24 else 3]
     recipe = Recipe(1, resize=(2, 2))
-    struct = pa.array([image(24 if alpha else 16, bgr.tobytes())], IMAGE)
-    found = read(struct, Feed("data", 0, "image", (1, 2, 2), recipe))
-    file = pa.array([file_of(rgb, "BMP")])
-    expected = read(file, Feed("data", 0, "encoded", (1, 2, 2), recipe))
-    assert found.errors == (None,)
-    np.testing.assert_array_equal(found.values, expected.values)
+    pixels = bgr.astype("<f4") if mode == 21 else bgr
+    struct = [image(mode, pixels.tobytes())]
+    ((values,), _) = found(struct, IMAGE, Feed("data", 0, "image", (1, 2, 2), recipe))
+    feed = Feed("data", 0, "encoded", (1, 2, 2), recipe)
+    ((expected,), _) = found([file_of(rgb, "BMP")], pa.binary(), feed)
+    np.testing.assert_allclose(values, expected, rtol=0, atol=0.51 if mode == 21 else 0)
+
+
+def test_the_recipes_limit_is_kept() -> None:
+    feed = Feed("data", 0, "encoded", (3, 2, 2), Recipe(3, resize=(2, 2), max_pixels=3))
+    assert "more than the limit of 3" in (found([png(1)], pa.binary(), feed)[1][0] or "")
+
+
+TYPES: list[tuple[pa.DataType, str | None]] = [
+    *((kind, "encoded") for kind in (pa.binary(), pa.large_binary(), pa.binary_view())),
+    (pa.binary(16), "encoded"),
+    (IMAGE, "image"),
+    (VECTOR, "vector"),
+    (SHAPED, "shaped"),
+    *((kind, "array") for kind in (pa.int8(), pa.float16(), pa.float64(), pa.decimal128(9, 1))),
+    (pa.large_list(pa.list_(pa.list_(pa.uint8(), 2))), "array"),
+    *((kind, None) for kind in (pa.string(), pa.bool_(), pa.timestamp("us"), pa.null())),
+    (pa.list_(pa.string()), None),
+    (pa.map_(pa.string(), pa.float32()), None),
+    (pa.struct({**SIZES, "data": pa.string()}), None),
+    (pa.struct({"shape": pa.list_(pa.int32())}), None),
+    (pa.struct([*SHAPED, pa.field("data", pa.binary())]), None),
+]
+
+
+@pytest.mark.parametrize(("kind", "expected"), TYPES, ids=str)
+def test_kinds_of_arrow_types(kind: pa.DataType, expected: str | None) -> None:
+    assert kind_of(kind) == expected
+    assert expected is None or expected in READERS
+
+
+@pytest.mark.parametrize("kind", sorted(READERS))
+def test_no_rows(kind: str) -> None:
+    arrow = {**{name: arrow for name, (arrow, _) in GOOD.items()}, "image": IMAGE}
+    feed = Feed("data", 0, kind, (3, 2, 2), COLOUR)
+    rows = read(pa.array([], arrow.get(kind, pa.binary())), pickle.loads(pickle.dumps(feed)))
+    assert (rows.values.shape, len(rows.good), rows.errors) == ((0, 3, 2, 2), 0, ())
