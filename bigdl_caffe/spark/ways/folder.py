@@ -1,0 +1,170 @@
+"""A worker's own folder on its executor's disk: fetched files, and notes of what was checked."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bigdl_caffe.errors import CaffeError, CaffeFormatError
+from bigdl_caffe.format.paths import explained
+from bigdl_caffe.spark.ways.parcel import Parcel, compare, missing
+
+KEPT = 4
+"""Models that an executor remembers to have checked, and whose files it keeps."""
+
+_STALE = 3600
+_DIGEST = 64  # characters of a SHA-256
+
+
+def checked(path: Path, parcel: Parcel) -> Path:
+    """Return ``path`` if it holds ``parcel``: every byte is read once per executor.
+
+    Raises
+    ------
+    CaffeFormatError
+        It is not there, or its bytes are others.
+    """
+    folder = own_folder()
+    if not _note(folder, path, parcel).exists():
+        with _locked(folder):
+            _check(folder, path, parcel)
+    return path
+
+
+@contextmanager
+def fetched(parcel: Parcel, fetch: Callable[[Path], None]) -> Iterator[Path]:
+    """Give the file of ``parcel`` in the executor's own folder, fetching it if need be.
+
+    The path is good until the context ends: what was mapped from it stays.
+
+    Parameters
+    ----------
+    fetch : callable
+        Writes the file that it is given the path of.
+
+    Raises
+    ------
+    CaffeError
+        The disk is full, say.
+    CaffeFormatError
+        What was fetched is not what was sent.
+    """
+    folder = own_folder()
+    path = folder / f"{parcel.digest}.arrow"
+    with _locked(folder):
+        try:
+            _check(folder, path, parcel)
+        except CaffeFormatError:  # it is not there, or has gone bad
+            _fetch(path, parcel, fetch)
+            _remember(folder, path, parcel)
+        yield path
+
+
+def _fetch(path: Path, parcel: Parcel, fetch: Callable[[Path], None]) -> None:
+    """Have ``path`` written, whole or not at all, for this user alone."""
+    try:
+        handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
+        os.close(handle)
+        with _gone_afterwards(Path(name)) as part:
+            fetch(part)
+            compare(part, parcel)
+            os.replace(part, path)
+    except OSError as error:
+        raise CaffeError(
+            f"cannot keep a model of {parcel.size / 1e6:.0f} MB in {path.parent} "
+            f"({error.strerror or error}): make room there, or point spark.local.dir elsewhere"
+        ) from error
+
+
+@contextmanager
+def _gone_afterwards(path: Path) -> Iterator[Path]:
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _check(folder: Path, path: Path, parcel: Parcel) -> None:
+    """Compare ``path`` to ``parcel``, unless a note says that this was done."""
+    if not _note(folder, path, parcel).exists():
+        compare(path, parcel)
+    _remember(folder, path, parcel)
+
+
+def _remember(folder: Path, path: Path, parcel: Parcel) -> None:
+    """Note that ``path`` holds ``parcel``, and was used now."""
+    with suppress(OSError):  # a full disk: without the note, the next worker compares again
+        _note(folder, path, parcel).touch(mode=0o600)
+    _tidy(folder)
+
+
+def _note(folder: Path, path: Path, parcel: Parcel) -> Path:
+    """Return the file that notes that ``path``, as it is now, holds ``parcel``.
+
+    The time of the last change is what no user can set back: a file that was written to
+    after it was checked has another.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise missing(path, error) from error
+    marks = (found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size, parcel.offset)
+    return folder / "-".join([parcel.digest, *(f"{mark:x}" for mark in marks)])
+
+
+def _tidy(folder: Path) -> None:
+    """Forget all but the models last used, and drop what killed workers left."""
+    notes = sorted(folder.glob("?" * _DIGEST + "-*"), key=_age)
+    for note in notes[KEPT:]:
+        (folder / f"{note.name[:_DIGEST]}.arrow").unlink(missing_ok=True)
+        note.unlink(missing_ok=True)
+    for part in folder.glob("*.part"):
+        if _age(part) > _STALE:
+            part.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    with suppress(FileNotFoundError):  # where locks do not work, another worker tidies too
+        return time.time() - path.stat().st_mtime
+    return 0.0
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep the executor's other workers out, where the file system has locks.
+
+    A lock saves the others from doing the same work again. What is written is safe without:
+    it has a name of its own until it is whole.
+    """
+    with explained(folder):
+        lock = (folder / "lock").open("wb")
+    with lock:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def own_folder() -> Path:
+    """Return a folder for this user alone, in the executor's local folder.
+
+    Raises
+    ------
+    CaffeError
+        Someone else owns the folder or can write to it.
+    """
+    root = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir()
+    folder = Path(root) / f"bigdl-caffe-{os.getuid()}"
+    with explained(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
+        raise CaffeError(
+            f"{folder} belongs to someone else or is open to others: "
+            "remove it, or point spark.local.dir elsewhere"
+        )
+    return folder
