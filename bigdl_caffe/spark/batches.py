@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ENGINES = {"torch": False, "exact": True}
 """Engine → whether it runs rows one at a time."""
 
+AGAIN = 16
+"""Batches that must have fitted into memory before larger ones are tried."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -126,6 +129,7 @@ class _Scorer:
     model: Model
     tally: Tally
     rows: int = 1 << 31
+    fitted: int = 0
 
     def score(self, batch: pa.RecordBatch) -> Iterator[Scored]:
         """Score a batch, in parts where it does not fit into memory."""
@@ -140,10 +144,17 @@ class _Scorer:
                 self._shrink(part.num_rows, error)
                 continue
             start += part.num_rows
+            self._grow()
             yield scored
 
+    def _grow(self) -> None:
+        """Try more rows at a time after a while: one large row, or a neighbour, may be gone."""
+        self.fitted += 1
+        if self.fitted % AGAIN == 0:
+            self.rows *= 2
+
     def _shrink(self, rows: int, error: BaseException) -> None:
-        self.rows = max(1, rows // 2)
+        self.rows, self.fitted = max(1, rows // 2), 0
         _log.warning("No memory for %d rows at a time (%s): trying %d", rows, error, self.rows)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -184,3 +184,48 @@ def test_a_row_must_be_good_in_every_column() -> None:
     assert out["sum"] == [6 + 4, None, 38 + 12, None]
     assert out["error"][1] == "bias: has the shape 1, not 4"
     assert out["error"][3] == "data: is null, or holds a null; bias: is null, or holds a null"
+
+
+class Small(Arithmetic):
+    """A model on a machine that has memory for four rows."""
+
+    def run(self, feed: Mapping[str, Any], fetch: Sequence[str]) -> dict[str, Any]:
+        if len(feed["data"]) > 4:
+            self.sizes.append(len(feed["data"]))
+            raise MemoryError("no room")
+        return super().run(feed, fetch)
+
+
+def test_rows_are_halved_until_there_is_memory_for_them() -> None:
+    model: Any = Small()
+    found = score_batches(batches(table(rows(50))), ScoreJob((FLAT,), BOTH, batch_size=30), model)
+    out = pa.Table.from_batches(found).to_pydict()
+    assert out["twice"] == (2 * np.array(rows(50))).tolist()
+    assert out["error"] == [None] * 50
+    tried = [size for size in model.sizes if size > 4]
+    assert tried == [30, 15, 7]  # what did not fit is not tried again soon
+
+
+def test_a_row_too_large_for_memory_is_its_own_error() -> None:
+    class Crowded(Arithmetic):
+        def run(self, feed: Mapping[str, Any], fetch: Sequence[str]) -> dict[str, Any]:
+            if (feed["data"] == 8).any():  # in the third row
+                raise MemoryError("no room")
+            return super().run(feed, fetch)
+
+    model: Any = Crowded()
+    found = score_batches(batches(table(rows(5))), ScoreJob((FLAT,), BOTH), model)
+    out = pa.Table.from_batches(found).to_pydict()
+    assert out["error"] == [None, None, "MemoryError: no room", None, None]
+    model = Crowded()
+    job = ScoreJob((FLAT,), BOTH, batch_size=4)
+    list(score_batches(batches(table(rows(400))), job, model))
+    assert model.sizes[-1] == 4  # and the rows after it are run together again
+
+
+def test_a_bad_row_is_found_by_halves() -> None:
+    model: Any = Arithmetic()
+    data: list[Any] = rows(64)
+    data[40] = [-1.0] * 4
+    list(score_batches(batches(table(data)), ScoreJob((FLAT,), BOTH, batch_size=64), model))
+    assert len(model.sizes) == 1 + 2 * 6
