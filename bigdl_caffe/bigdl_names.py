@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from bigdl_caffe.bigdl_scoring import BigDLScoring
 from bigdl_caffe.errors import CaffeError, WeightMismatchError
 from bigdl_caffe.graph.ir import Net
 from bigdl_caffe.graph.slice import ancestors, check_blobs
@@ -19,7 +20,6 @@ from bigdl_caffe.layers.assemble import Options, assemble
 from bigdl_caffe.layers.registry import Layer, registry
 from bigdl_caffe.nn.net import blob_list
 from bigdl_caffe.nodes import Node, from_nodes
-from bigdl_caffe.runner import Runner
 from bigdl_caffe.weights.match import LoadReport
 from bigdl_caffe.weights.slots import Slot, plan_slots
 from bigdl_caffe.weights.table import WeightTable
@@ -31,7 +31,7 @@ M = TypeVar("M", bound="BigDLNames")
 T = TypeVar("T")
 
 
-class BigDLNames(Runner):
+class BigDLNames(BigDLScoring):
     """Methods of `bigdl_caffe.Model` that BigDL's Model and Layer have."""
 
     converters: dict[str, type[Layer]]
@@ -159,23 +159,6 @@ class BigDLNames(Runner):
         before = ancestors(self.net.layers, last)
         return self._learn(False, [layer.name for layer in before])
 
-    def evaluate(self: M) -> M:
-        """Return the model, which computes as in Caffe's TEST phase.
-
-        That is how models are unless they are loaded with ``phase="TRAIN"``. The phase also
-        says which layers there are, so a model does not change it.
-
-        Raises
-        ------
-        CaffeError
-            For a model of the TRAIN phase.
-        """
-        if self.net.phase == "TRAIN":
-            raise CaffeError(
-                "the model was loaded for the TRAIN phase: load it with phase='TEST' to evaluate it"
-            )
-        return self
-
     def new_graph(self, outputs: str | Iterable[str]) -> Model:
         """Return the model that ends at ``outputs``, with the weights of this one.
 
@@ -224,10 +207,6 @@ class BigDLNames(Runner):
                 )
             )
         return [i for i, name in enumerate(known) if name in wanted]
-
-    def _tops(self, name: str) -> Sequence[str]:
-        tops = [layer.tops for layer in self.net.layers if layer.name == name]
-        return (name,) if name in self.blob_shapes or not tops else tops[-1]
 
     def _share(self, part: Net, slots: Sequence[Slot]) -> WeightTable:
         """Return the weights of ``part``, whose layers are some of this net's in their order."""

@@ -65,7 +65,7 @@ def marks(folder: Path) -> Iterator[bytes]:
     in memory anyway. Raises as `items`.
     """
     manifest = _read_manifest(folder)
-    sources = [(entry.key for entry in _logged(folder, manifest))]
+    sources: list[Iterator[bytes]] = [(entry.key for entry in _logged(folder, manifest))]
     sources += (_marks(folder, tables) for tables in manifest.runs())
     return heapq.merge(*sources)
 

@@ -183,15 +183,27 @@ class ImageData(RecordSource):
 
 def _lines(source: str) -> Iterator[tuple[str, str, int]]:
     """Yield for each line where it is, the picture's name and its label."""
-    lines = read_bytes(source).decode("utf-8", "surrogateescape").split("\n")
+    lines = read_bytes(source).split(b"\n")
     for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
         where = f"{source}, line {number}"
-        name, space, label = line.rstrip("\r").rpartition(" ")
-        try:
-            yield where, name, int(np.int32(int(label)))
-        except (ValueError, OverflowError):
-            found = f"the label {label!r}" if space else "no label"
-            raise CaffeError(
-                f"{where}: a line is a file's name, a space and a whole number of 32 bits; this "
-                f"one has {found}: {line!r}"
-            ) from None
+        yield where, *listed(line, where)
+
+
+def listed(line: bytes, where: str) -> tuple[str, int]:
+    """Return the name and the label that a line of a list of pictures has.
+
+    Raises
+    ------
+    CaffeError
+        It has none, and is at ``where``.
+    """
+    text = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+    name, space, label = text.rpartition(" ")
+    try:
+        return name, int(np.int32(int(label)))
+    except (ValueError, OverflowError):
+        found = f"the label {label!r}" if space else "no label"
+        raise CaffeError(
+            f"{where}: a line is a file's name, a space and a whole number of 32 bits; this "
+            f"one has {found}: {text!r}"
+        ) from None

@@ -1,10 +1,11 @@
-"""Score RDDs of arrays, BigDL's older way."""
+"""Score RDDs, BigDL's older way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,8 @@ from pyspark import RDD, TaskContext
 from pyspark.sql import SparkSession
 
 from bigdl_caffe.errors import CaffeError, ShapeError
-from bigdl_caffe.spark.batches import check_batch_size
 from bigdl_caffe.spark.ship import ship
+from bigdl_caffe.spark.ways import Shipped
 from bigdl_caffe.spark.worker import pickle_converters, prepare
 
 if TYPE_CHECKING:
@@ -52,60 +53,125 @@ def score_rdd(
     ------
     CaffeError
         At once, for blobs and options that cannot work; ``others`` are for DataFrames only.
-    ShapeError
-        On an action, for a row of another shape.
+        On an action, for a row that cannot be scored, naming it.
     """
     if others:
         raise CaffeError(
             f"an RDD takes batch_size and fetch, not {', '.join(others)}: score a DataFrame, "
             "or leave it out"
         )
-    check_batch_size(batch_size)
-    blobs = model.check_fetch(fetch)
-    row_wise = model.row_wise(blobs)
+    task = rdd_task(model, batch_size, fetch)
+
+    def outputs(partition: Iterable[Any]) -> Iterator[Array | list[Array]]:
+        for _, arrays in task(partition):
+            yield arrays[0] if len(arrays) == 1 else arrays
+
+    return rdd.mapPartitions(outputs, preservesPartitioning=True)
+
+
+def is_rdd(data: Any) -> TypeGuard[RDD[Any]]:
+    """Whether ``data`` is an RDD; a DataFrame has an attribute for any name that is a column's."""
+    return not hasattr(data, "mapInArrow")
+
+
+def rdd_task(model: Model, batch_size: int, fetch: Sequence[str] | None) -> RddTask:
+    """Return what scores a partition with ``model``, which is sent to the executors.
+
+    Raises
+    ------
+    CaffeError
+        For blobs that the net does not have, and a batch of no rows.
+    """
+    if batch_size < 1:
+        raise CaffeError(f"batch_size is {batch_size}: give at least 1")
+    blobs = tuple(model.check_fetch(fetch))
+    rows = batch_size if model.row_wise(blobs) else 1
     shipped = ship(SparkSession.builder.getOrCreate(), model)
-    converters = pickle_converters(model)
-
-    def score(partition: Iterable[Any]) -> Iterable[Any]:
-        rows = iter(partition)
-        opened = prepare(TaskContext.get(), shipped, converters)
-        start = 0
-        while batch := list(islice(rows, batch_size if row_wise else 1)):
-            opened.reset()  # as for the rows of a DataFrame
-            tops = opened.run(_stack(opened, batch, start), blobs)
-            arrays = [tops[blob] for blob in blobs]
-            yield from _rows(arrays) if row_wise else [_single(arrays)]
-            start += len(batch)
-
-    return rdd.mapPartitions(score, preservesPartitioning=True)
+    return RddTask(shipped, pickle_converters(model), blobs, rows, model.row_wise(blobs))
 
 
-def _stack(model: Model, rows: Sequence[Any], start: int) -> dict[str, Array]:
-    """Return the feed of ``rows``, of which the first is at ``start`` in its partition."""
-    several = len(model.inputs) > 1
-    for position, row in enumerate(rows, start):
-        arrays = row if several else [row]
-        if len(arrays) != len(model.inputs):
+def _itself(element: Any) -> Any:
+    return element
+
+
+@dataclass(frozen=True)
+class RddTask:
+    """A model as the tasks of an RDD run it."""
+
+    shipped: Shipped
+    converters: bytes
+    blobs: tuple[str, ...]
+    batch_size: int
+    row_wise: bool
+
+    def __call__(
+        self, elements: Iterable[Any], row_of: Callable[[Any], Any] = _itself
+    ) -> Iterator[tuple[Any, list[Array]]]:
+        """Yield each element of a partition with its row of each blob.
+
+        Parameters
+        ----------
+        row_of : callable
+            Gives the input, or inputs, that are in an element.
+        """
+        context = TaskContext.get()
+        batch = _Batch(self, prepare(context, self.shipped, self.converters))
+        batch.partition = context.partitionId() if context else 0
+        left = iter(elements)
+        while held := list(islice(left, self.batch_size)):
+            yield from zip(held, batch.score(held, row_of), strict=True)
+
+
+@dataclass
+class _Batch:
+    """What a task is at: the rows of a partition from ``start`` on."""
+
+    task: RddTask
+    model: Model
+    partition: int = 0
+    start: int = 0
+
+    def score(self, held: Sequence[Any], row_of: Callable[[Any], Any]) -> list[list[Array]]:
+        """Return for each element its row of each blob."""
+        rows = [self._inputs(at, element, row_of) for at, element in enumerate(held)]
+        tops = self._run(rows, 0)
+        self.start += len(held)
+        arrays = [tops[blob] for blob in self.task.blobs]
+        return [list(row) for row in zip(*arrays, strict=True)] if self.task.row_wise else [arrays]
+
+    def _inputs(self, at: int, element: Any, row_of: Callable[[Any], Any]) -> list[Array]:
+        """Return an element's arrays, which have to be of the inputs' shapes."""
+        try:
+            row = row_of(element)
+        except CaffeError as error:
+            raise type(error)(f"{self._where(at)}: {error}") from error
+        inputs = self.model.inputs
+        arrays = list(row) if len(inputs) > 1 else [row]
+        if len(arrays) != len(inputs):
             raise ShapeError(
-                f"row {position} of the partition has {len(arrays)} arrays for the inputs "
-                f"{', '.join(model.inputs)}: give one for each, in this order"
+                f"{self._where(at)} has {len(arrays)} arrays for the inputs "
+                f"{', '.join(inputs)}: give one for each, in this order"
             )
-        for (blob, shape), array in zip(model.inputs.items(), arrays, strict=True):
+        for (blob, shape), array in zip(inputs.items(), arrays, strict=True):
             if np.shape(array) != shape[1:]:
                 raise ShapeError(
-                    f"row {position} of the partition has shape {np.shape(array)}, and the input "
-                    f"'{blob}' takes {shape[1:]}: an RDD's elements are rows without a batch axis"
+                    f"{self._where(at)} has shape {np.shape(array)}, and the input '{blob}' "
+                    f"takes {shape[1:]}: an RDD's elements are rows without a batch axis"
                 )
-    columns = zip(*rows, strict=True) if several else [rows]
-    return {
-        blob: np.stack(column).astype(np.float32, copy=False)
-        for blob, column in zip(model.inputs, columns, strict=True)
-    }
+        return [np.asarray(array, np.float32) for array in arrays]
 
+    def _run(self, rows: Sequence[Sequence[Array]], first: int) -> dict[str, Array]:
+        """Return the blobs of ``rows``; where they fail, find the first that fails alone."""
+        columns = zip(self.model.inputs, zip(*rows, strict=True), strict=True)
+        self.model.reset()  # as for the rows of a DataFrame
+        try:
+            return self.model.run({b: np.stack(c) for b, c in columns}, self.task.blobs)
+        except Exception as error:
+            if len(rows) == 1:
+                raise CaffeError(f"{self._where(first)} cannot be scored: {error}") from error
+            for at, row in enumerate(rows):
+                self._run([row], at)
+            raise
 
-def _rows(tops: Sequence[Array]) -> Iterator[Array | list[Array]]:
-    return (_single(row) for row in zip(*tops, strict=True))
-
-
-def _single(arrays: Sequence[Array]) -> Array | list[Array]:
-    return arrays[0] if len(arrays) == 1 else list(arrays)
+    def _where(self, at: int) -> str:
+        return f"row {self.start + at} of partition {self.partition}"

@@ -13,7 +13,7 @@ from bigdl_caffe.spark.arrow import map_arrow
 from bigdl_caffe.spark.metrics import Metrics
 from bigdl_caffe.spark.plan import Scoring, plan
 from bigdl_caffe.spark.ranking import PREDICTION
-from bigdl_caffe.spark.rdd import score_rdd
+from bigdl_caffe.spark.rdd import is_rdd, score_rdd
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.worker import ScoreTask, pickle_converters
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def score(model: Model, data: Any, **how: Any) -> Any:
     """Score a DataFrame by `score_dataframe`, an RDD by `score_rdd`."""
-    return (score_rdd if _is_rdd(data) else score_dataframe)(model, data, **how)
+    return (score_rdd if is_rdd(data) else score_dataframe)(model, data, **how)
 
 
 def score_dataframe(
@@ -86,7 +86,7 @@ def score_classes(
         At once, for a blob whose rows are not one list of scores, too.
     """
     (blob,) = model.check_fetch(fetch)
-    if _is_rdd(data):
+    if is_rdd(data):
         shape = model.net.shapes[blob]
         feeding.check_classes(blob, shape if model.row_wise(fetch) else (1, *shape))
         scores = score_rdd(model, data, batch_size=batch_size, fetch=fetch, **how)
@@ -98,8 +98,3 @@ def score_classes(
         "prediction_type": "int",
     }
     return score_dataframe(model, data, batch_size=batch_size, **only, **how)
-
-
-def _is_rdd(data: Any) -> bool:
-    """Whether ``data`` is an RDD; a DataFrame has an attribute for any name that is a column's."""
-    return not hasattr(data, "mapInArrow")

@@ -22,7 +22,17 @@ LEVELS: list[set[str]] = [
     {"layers", "nn"},
     {"weights"},
     {"data", "image"},
-    {"bigdl_names", "bundle", "feeding", "from_torch", "load", "model", "nodes", "runner"}
+    {
+        "bigdl_names",
+        "bigdl_scoring",
+        "bundle",
+        "feeding",
+        "from_torch",
+        "load",
+        "model",
+        "nodes",
+        "runner",
+    }
     | {"save", "ways_out"},
     {"spark", "train", "export", "verify"},
     {"cli", "report", "__main__"},
@@ -36,6 +46,7 @@ ENTRANCES = {
 
 DEFERRED = {
     ("model", "spark"): "Model.predict takes DataFrames and RDDs, and knows one when given it",
+    ("bigdl_scoring", "spark"): "BigDL's calls take DataFrames and RDDs as well",
     ("ways_out", "export"): "a Model's methods write what the parts above it make of it",
 }
 """Upward imports that are allowed inside a function, and what for."""

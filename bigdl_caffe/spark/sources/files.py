@@ -58,7 +58,7 @@ def read_source(spark: SparkSession, where: str, column: str | None = None) -> S
     suffixes = [PurePosixPath(name).suffix[1:].lower() for name in reader.load(where).inputFiles()]
     images = sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)
     if images:
-        rows = reader.option("pathGlobFilter", _glob(IMAGE_SUFFIXES)).load(where)
+        rows = reader.option("pathGlobFilter", glob(IMAGE_SUFFIXES)).load(where)
         return Source(
             rows.select("path", "content"), "content", "path", True, len(suffixes) - images
         )
@@ -71,7 +71,7 @@ def read_source(spark: SparkSession, where: str, column: str | None = None) -> S
     )
 
 
-def _glob(suffixes: tuple[str, ...]) -> str:
-    """Return a pattern of Hadoop's that matches the suffixes in any case."""
+def glob(suffixes: tuple[str, ...]) -> str:
+    """Return a pattern of Hadoop's for names that end so: the suffixes in any case."""
     either = [re.sub("[a-z]", lambda c: f"[{c[0]}{c[0].upper()}]", s) for s in suffixes]
     return f"*.{{{','.join(either)}}}"

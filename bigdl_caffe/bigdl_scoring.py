@@ -1,0 +1,121 @@
+"""BigDL's calls that score labelled data and pictures on Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.runner import Runner
+
+if TYPE_CHECKING:
+    from bigdl_caffe.model import Model
+
+
+class BigDLScoring(Runner):
+    """Methods of `bigdl_caffe.Model` that BigDL's Layer has for RDDs and ImageFrames."""
+
+    def evaluate(self, data: Any = None, batch_size: int = 32, **how: Any) -> Any:
+        """Evaluate the model on labelled data or, without any, return the model.
+
+        Without data this is BigDL's change to evaluation mode. Models compute so unless they
+        are loaded with ``phase="TRAIN"``; the phase also says which layers there are, so a
+        model does not change it.
+
+        Parameters
+        ----------
+        data : DataFrame, or RDD of (features, label)
+            Features are what `Model.predict` takes.
+        batch_size : int
+            Rows a forward pass takes at once.
+        **how
+            ``metrics``: "top1" (the default), "top5", "loss", "mae", objects of
+            :mod:`bigdl_caffe.spark.criteria`, or several of them.
+            ``fetch``: the blob that is judged, where the net has several outputs.
+            ``label_col``: a DataFrame's column of labels, "label" by default; and further
+            what `Model.predict` takes for DataFrames.
+            Labels are classes counted from 0, where BigDL's are from 1; for "mae", as many
+            numbers as the output has.
+
+        Returns
+        -------
+        Model, or list of EvaluatedResult
+            One result a metric, as `bigdl_caffe.spark.evaluation.EvaluatedResult` has it.
+            A row of a DataFrame that cannot be scored is counted as ``failed``; one of an
+            RDD stops the job.
+
+        Raises
+        ------
+        CaffeError
+            For a model of the TRAIN phase without data, for options that cannot work and,
+            when the job runs, for a label that is no class of the output.
+        """
+        if data is not None:
+            from bigdl_caffe.spark.evaluation import evaluate  # Spark only when it is used
+
+            return evaluate(cast("Model", self), data, batch_size=batch_size, **how)
+        if self.net.phase == "TRAIN":
+            raise CaffeError(
+                "the model was loaded for the TRAIN phase: load it with phase='TEST' to evaluate it"
+            )
+        return self
+
+    def predict_image(
+        self,
+        images: Any,
+        output_layer: str | None = None,
+        share_buffer: bool = False,
+        batch_per_partition: int = 32,
+        predict_key: str = "predict",
+        **how: Any,
+    ) -> Any:
+        """Score pictures and keep what they came with, as BigDL does with an ImageFrame.
+
+        Parameters
+        ----------
+        images : DataFrame or RDD
+            A DataFrame as `Model.predict` takes it. Elements of an RDD are pictures (the
+            bytes of a file, uint8 arrays (height, width, channels) of BGR or grey, Spark's
+            image rows), or dicts or Rows that have one as "image" or "bytes".
+        output_layer : str, optional
+            The blob, or the layer whose blob, is wanted; needed where the net has several
+            outputs.
+        share_buffer : bool
+            BigDL's; changes nothing.
+        batch_per_partition : int
+            Pictures a forward pass takes at once.
+        predict_key : str
+            Name of the prediction.
+        **how
+            ``recipe``, and for a DataFrame what `Model.predict` takes.
+
+        Returns
+        -------
+        DataFrame or RDD of dict
+            The DataFrame with the prediction as a column; or each element as a dict, a plain
+            picture as its "image", with the prediction beside it, in the same order and
+            partitions.
+
+        Raises
+        ------
+        CaffeError
+            At once, for options that cannot work; on an action, for an RDD's row that cannot
+            be scored. A DataFrame's row gets its reason as in `Model.predict`.
+        """
+        from bigdl_caffe.spark.images import predict_image  # Spark only when it is used
+
+        blobs = self.outputs if output_layer is None else self._tops(output_layer)
+        if len(blobs) != 1:
+            raise CaffeError(f"there are {', '.join(blobs)}: choose one by output_layer")
+        return predict_image(
+            cast("Model", self),
+            images,
+            blobs[0],
+            batch_size=batch_per_partition,
+            predict_key=predict_key,
+            **how,
+        )
+
+    def _tops(self, name: str) -> Sequence[str]:
+        tops = [layer.tops for layer in self.net.layers if layer.name == name]
+        return (name,) if name in self.blob_shapes or not tops else tops[-1]
