@@ -65,18 +65,22 @@ def _opener() -> Callable[[bytes, Mapping[str, str]], Any]:
             except ImportError as error:
                 return f"missing ({error})"
 
+        def mend(module: str) -> str:
+            if module == "bigdl_caffe":
+                return "send the driver's by --py-files bigdl_caffe.zip, or install it there"
+            return "install it there, or send an environment that has it by --archives"
+
         def refusal(modules: tuple[str, ...], cause: str = "") -> RuntimeError:
             here = {name: found(name) for name in modules}
             other = [
-                f"{name} is {here[name]}, and {driver[name]} on the driver"
+                f"{name} is {here[name]}, and {driver[name]} on the driver: {mend(name)}"
                 for name in modules
                 if here[name] != driver[name]
             ]
             where = f"{sys.executable}, Python {sys.version.split()[0]}, on {socket.gethostname()}"
+            reasons = "; ".join(other) or cause
             return RuntimeError(
-                f"bigdl_caffe: the executor's Python ({where}) cannot run the driver's task: "
-                f"{'; '.join(other) or cause}. Send bigdl_caffe by --py-files bigdl_caffe.zip; "
-                "install the rest there, or send an environment that has it by --archives"
+                f"bigdl_caffe: an executor's Python ({where}) cannot run the driver's task: {reasons}"
             )
 
         if found("bigdl_caffe") != driver["bigdl_caffe"]:

@@ -15,7 +15,13 @@ from pyspark.sql import SparkSession
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.java import ensure_java
 
-_OURS = re.compile(r"^bigdl_caffe\.errors\.\w+: (.+?)(?=\n\s*\n|\n\tat |\Z)", re.M | re.S)
+_OURS = re.compile(
+    r"^(?:bigdl_caffe\.errors\.\w+|RuntimeError: bigdl_caffe): (.+?)(?=\n\s*\n|\n\tat |\Z)",
+    re.M | re.S,
+)
+_TWO_PYTHONS = re.compile(
+    r"Python in worker has different version:? (.+?) than .+? driver:? (.+?),"
+)
 _PYTHON = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*(\S.*)")
 _JAVA = re.compile(r"^(?:Caused by)?: (?:[\w$]+\.)+([\w$]+: .+)$", re.M)
 _STATE = re.compile(r"\s*SQLSTATE: \w+$")
@@ -64,5 +70,10 @@ def plain_words(text: str) -> str:
         return ours[1].strip()
     if "[JAVA_GATEWAY_EXITED]" in text:
         return "Spark did not start: what Java wrote above says why"
+    if two := _TWO_PYTHONS.search(text):
+        return (
+            f"the executors run Python {two[1]} and the driver {two[2]}, and Spark needs one release "
+            "everywhere: set PYSPARK_PYTHON to it, or send it by --archives"
+        )
     told = _PYTHON.findall(text) or _JAVA.findall(text) or text.strip().splitlines()[:1] or [""]
     return f"Spark: {_STATE.sub('', told[-1].strip())} (--debug shows all of it)"
