@@ -6,10 +6,10 @@ It opens the model once per process and holds torch to the task's cores; the wor
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import socket
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -26,6 +26,7 @@ from bigdl_caffe.spark.device import DTYPES, task_device, use_exact_floats
 from bigdl_caffe.spark.metrics import Tallies, Tally
 from bigdl_caffe.spark.ship import open_shipped
 from bigdl_caffe.spark.ways import Shipped
+from bigdl_caffe.spark.ways.folder import own_folder
 
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
@@ -36,7 +37,6 @@ MODELS_KEPT = 2
 """Models that a worker process keeps open; the least recently used goes first."""
 
 _models: OrderedDict[tuple[str, bytes, torch.device, str], Model] = OrderedDict()
-_log = logging.getLogger(__name__)
 
 
 def custom_layers(model: Model) -> dict[str, type[Layer]]:
@@ -98,20 +98,20 @@ def _open(shipped: Shipped, converters: bytes, device: torch.device, dtype: str)
 
 
 def _announce(shipped: Shipped, device: torch.device, dtype: str, seconds: float) -> None:
-    """Say once in a worker's log what it works with and on."""
-    _log.info(
-        "Worker %d of executor %s opened model %.12s (%.1f MB, way '%s') in %.2f s: %s, %s, "
-        "%d threads, torch %s",
-        os.getpid(),
-        executor_name(),
-        shipped.parcel.content_hash,
-        shipped.parcel.size / 1e6,
-        shipped.way,
-        seconds,
-        device if device.type == "cuda" else "CPU (Spark assigned no GPU)",
-        dtype,
-        torch.get_num_threads(),
-        torch.__version__,
+    """Say in the executor's log, once, what its workers compute with and on."""
+    mark = own_folder() / f"said-{os.getppid()}"
+    try:
+        mark.touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        return
+    size = f"{shipped.parcel.size / 1e6:.1f} MB, way '{shipped.way}', opened in {seconds:.2f} s"
+    place = device if device.type == "cuda" else "the CPU (Spark assigned no GPU)"
+    print(
+        f"{time.strftime('%y/%m/%d %H:%M:%S')} INFO bigdl_caffe: executor {executor_name()}, "
+        f"model {shipped.parcel.content_hash[:12]} ({size}), {dtype} on {place}, "
+        f"{torch.get_num_threads()} threads a task, torch {torch.__version__}",
+        file=sys.stderr,  # Python workers have no logging of their own: this is Spark's log
+        flush=True,
     )
 
 
