@@ -1,0 +1,108 @@
+"""What is asked for is checked against a schema alone: no session, no data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StructField, StructType
+
+from bigdl_caffe import Model
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.spark import plan as planning
+from bigdl_caffe.spark.plan import Plan, Scoring, plan
+from tests.spark.nets import small
+
+IMAGES = StructType([StructField("id", LongType()), StructField("content", BinaryType())])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return small(tmp_path_factory.mktemp("net"))
+
+
+def added(planned: Plan) -> dict[str, str]:
+    return {field.name: field.dataType.simpleString() for field in planned.added}
+
+
+def test_outputs_and_errors(model: Model) -> None:
+    assert added(plan(model, IMAGES, Scoring())) == {
+        "best": "float",
+        "prob": "array<float>",
+        "error": "string",
+    }
+
+
+@pytest.mark.parametrize(
+    ("output_type", "kind"),
+    [
+        ("array", "array<float>"),
+        ("vector", "vector"),
+        ("binary", "binary"),
+        ("struct", "struct<shape:array<int>,data:array<float>>"),
+    ],
+)
+def test_output_types(model: Model, output_type: str, kind: str) -> None:
+    scoring = Scoring(fetch={"prob": "p"}, output_type=output_type, on_error="drop")
+    assert added(plan(model, IMAGES, scoring)) == {"p": kind}
+
+
+def test_classes(model: Model) -> None:
+    scoring = Scoring(
+        fetch=["ip", "prob"],
+        classes_of="prob",
+        prediction_col="class",
+        top_k=2,
+        labels=list("abcde"),
+    )
+    found = added(plan(model, IMAGES, scoring))
+    assert list(found) == ["ip", "prob", "class", "top", "error"]
+    assert found["class"] == "double"
+    assert found["top"] == "array<struct<class:int,score:float,label:string>>"
+
+
+def test_a_batch_is_cut_to_what_memory_holds(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan(model, IMAGES, Scoring(batch_size=1000)).job.batch_size == 1000
+    row = 4 * (3 * 8 * 8 + 5)
+    monkeypatch.setattr(planning, "BATCH_BYTES", 10 * row)
+    scoring = Scoring(fetch=["prob"], batch_size=1000)
+    assert plan(model, IMAGES, scoring).job.batch_size == 10
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"batch_size": 0}, "batch_size is 0"),
+    ({"top_k": -1}, "top_k is -1"),
+    ({"on_error": "ignore"}, "on_error is 'ignore': give one of column, drop, fail"),
+    ({"output_type": "list"}, "output_type is 'list'"),
+    ({"engine": "caffe"}, "engine is 'caffe': give one of torch, exact"),
+    ({"dtype": "int8"}, "dtype is 'int8'"),
+    ({"fetch": ["pool9"]}, "no blob 'pool9'"),
+    ({"fetch": {"prob": "id"}}, "column 'id' would be there twice"),
+    ({"fetch": {"prob": "ID"}}, "column 'ID' would be there twice"),
+    ({"fetch": ["prob"], "prediction_col": "prob"}, "column 'prob' would be there twice"),
+    ({"fetch": ["prob"], "top_k": 1, "labels": ["a"]}, "1 labels for the 5 classes of 'prob'"),
+    ({"fetch": ["conv.1/a"], "prediction_col": "class"}, "conv.1/a"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED)
+def test_what_cannot_work_is_refused(model: Model, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(CaffeError, match=message):
+        plan(model, IMAGES, Scoring(**options))
+
+
+def test_all_wrong_options_are_told_at_once(model: Model) -> None:
+    with pytest.raises(CaffeError) as raised:
+        plan(model, IMAGES, Scoring(batch_size=-1, engine="x", dtype="y"))
+    assert len(raised.value.problems) == 3
+
+
+def test_case_sensitive_sessions_tell_names_apart(model: Model) -> None:
+    scoring = Scoring(fetch={"prob": "ID"}, on_error="drop")
+    assert added(plan(model, IMAGES, scoring, case_sensitive=True)) == {"ID": "array<float>"}
+
+
+def test_arrays(model: Model) -> None:
+    schema = StructType([StructField("x", ArrayType(FloatType()))])
+    (feed,) = plan(model, schema, Scoring()).job.feeds
+    assert (feed.kind, feed.shape) == ("array", (3, 8, 8))
