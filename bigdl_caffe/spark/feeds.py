@@ -107,9 +107,8 @@ def make_feed(
     """
     shape = model.inputs[blob][1:]
     if reason := _unfit(kind, shape):
-        raise CaffeError(
-            f"{said or f'column {column} is {kind}'}, which the input '{blob}' {reason}"
-        )
+        said = said or f"column {column} is {kind}"
+        raise CaffeError(f"{said}, which the input '{blob}' cannot take: {reason}")
     name, dtype = kind_of(kind) or "", "float32"
     if name == "encoded" and binary in NUMBERS:
         name, dtype = "tensor", binary
