@@ -9,13 +9,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bigdl_caffe.spark.metrics import Metrics
     from bigdl_caffe.spark.transformer import CaffeModel
 
 _HOMES = {
     "CaffeModel": "transformer",
+    "Metrics": "metrics",
 }
 
-__all__ = ["CaffeModel"]
+__all__ = ["CaffeModel", "Metrics"]
 
 
 def __getattr__(name: str) -> Any:
