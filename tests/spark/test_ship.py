@@ -1,84 +1,39 @@
-"""A bundle reaches the workers whole, in every way, and is refused where it did not."""
+"""A bundle reaches the workers whole, in every way."""
 
 from __future__ import annotations
 
 import gc
-import hashlib
 import logging
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from pyspark import Broadcast
 from pyspark.sql import SparkSession
 
-from bigdl_caffe.errors import CaffeError, CaffeFormatError
+from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark import ship as shipping
 from bigdl_caffe.spark.scoring import score
-from bigdl_caffe.spark.ship import CONF, open_shipped, ship
-from bigdl_caffe.spark.ways import WAYS, Parcel, Shipped
-from bigdl_caffe.weights.table import open_table
-from tests.paths import REPO
+from bigdl_caffe.spark.ship import ship
+from bigdl_caffe.spark.ways import WAYS
+from bigdl_caffe.spark.ways.mapped import can_map
 from tests.spark.nets import assert_close, small
-
-
-class Weights:
-    """What `ship` needs of a model: a hash, and one Arrow file."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self.values = np.random.default_rng(seed).random(100_000, np.float32)
-        self.content_hash = hashlib.sha256(self.values).hexdigest()
-        self.written = 0
-
-    def bundle(self) -> Weights:
-        return self
-
-    def write_bundle(self, target: Any) -> str:
-        self.written += 1
-        batch = pa.RecordBatch.from_pydict({"ip/0": self.column()})
-        with pa.ipc.new_file(
-            target if hasattr(target, "write") else str(target), batch.schema
-        ) as file:
-            file.write_batch(batch)
-        return self.content_hash
-
-    def column(self) -> pa.Array:
-        kind = pa.fixed_shape_tensor(pa.float32(), [self.values.size])
-        storage = pa.FixedSizeListArray.from_arrays(pa.array(self.values), self.values.size)
-        return pa.ExtensionArray.from_storage(kind, storage)
-
-
-def arrivals(spark: SparkSession, shipped: Shipped) -> list[tuple[str, str]]:
-    """Return what two tasks see: the path, and the hash of the weights that they map."""
-
-    def look(_: Iterator[int]) -> Iterator[tuple[str, str]]:
-        with open_shipped(shipped) as (path, offset):
-            table, _metadata = open_table(path, offset)
-        yield str(path), hashlib.sha256(table.blobs["ip/0"]).hexdigest()
-
-    return spark.sparkContext.parallelize([0, 1], 2).mapPartitions(look).collect()
-
-
-@pytest.fixture
-def way(spark: SparkSession) -> Iterator[Callable[[str], None]]:
-    """Set the way for one test."""
-    yield lambda name: spark.conf.set(CONF, name)
-    spark.conf.unset(CONF)
+from tests.spark.shipping import Weights, arrivals, run_program, settings
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("name", WAYS)
-def test_every_way_brings_the_same_weights(spark: SparkSession, way: Any, name: str) -> None:
-    way(name)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_brings_the_same_weights(spark: SparkSession, way: str, tmp_path: Path) -> None:
     model: Any = Weights()
-    seen = arrivals(spark, ship(spark, model))
+    with settings(spark, way=way, path=str(tmp_path)):
+        shipped = ship(spark, model)
+    seen = arrivals(spark, shipped)
+    assert shipped.way == way
     assert {digest for _, digest in seen} == {model.content_hash}
-    if name != "copy":
+    if way != "copy":
         assert len({path for path, _ in seen}) == 1
 
 
@@ -100,11 +55,10 @@ def test_a_model_is_sent_once(spark: SparkSession) -> None:
     model: Any = Weights(2)
     twin: Any = Weights(2)
     assert ship(spark, model) is ship(spark, model) is ship(spark, twin)
-    assert (model.written, twin.written) == (1, 0)
 
 
 @pytest.mark.spark
-def test_what_no_model_and_no_closure_holds_is_let_go(spark: SparkSession) -> None:
+def test_what_no_model_holds_is_let_go(spark: SparkSession) -> None:
     model: Any = Weights(3)
     key = (spark.sparkContext.applicationId, model.content_hash, "mapped")
     ship(spark, model)
@@ -115,97 +69,83 @@ def test_what_no_model_and_no_closure_holds_is_let_go(spark: SparkSession) -> No
 
 
 @pytest.mark.spark
-def test_an_unknown_way_is_refused(spark: SparkSession, way: Any) -> None:
-    way("pigeon")
+def test_a_way_that_is_unknown_or_lacks_its_folder_is_refused(spark: SparkSession) -> None:
     model: Any = Weights()
-    with pytest.raises(CaffeError, match="'pigeon': set it to one of mapped, file, artifact, copy"):
+    with settings(spark, way="pigeon"), pytest.raises(CaffeError, match="'pigeon': set it to one"):
+        ship(spark, model)
+    with settings(spark, way="path"), pytest.raises(CaffeError, match="'path' takes"):
         ship(spark, model)
 
 
-def altered(path: Path, change: str) -> None:
-    data = bytearray(path.read_bytes())
-    if change == "short":
-        del data[-8:]
-    else:
-        data[{"magic": 0, "flipped": len(data) // 2}[change]] ^= 1
-    path.write_bytes(data)
+def test_without_the_private_parts_of_pyspark_bytes_are_broadcast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = ("_pickled_broadcast_vars", "_temp_dir", "_jvm", "_jsc", "_encryption_enabled")
+    context = SimpleNamespace(**dict.fromkeys(parts))
+    spark: Any = SimpleNamespace(sparkContext=context, conf={})
+    assert shipping._possible(spark)[0] == "mapped"
+    del context._temp_dir
+    assert shipping._possible(spark)[0] == "file"
+    context._temp_dir = ""
+    monkeypatch.delattr(Broadcast, "dump")
+    assert not can_map(spark)
+
+
+# --- the shared folder ------------------------------------------------------------------
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("change", ["short", "magic", "flipped"])
-def test_a_file_that_changed_is_refused(spark: SparkSession, way: Any, change: str) -> None:
-    way("artifact")
-    seed = {"short": 4, "magic": 5, "flipped": 6}[change]
-    model: Any = Weights(seed)
-    shipped = ship(spark, model)
-    from pyspark import SparkFiles
-
-    path = Path(SparkFiles.get(shipped.carrier))
-    whole = path.read_bytes()
-    altered(path, change)
-    with pytest.raises(CaffeFormatError), open_shipped(shipped):
-        pass
-    path.write_bytes(whole)  # later jobs of the session compare it to the driver's
-
-
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    class Carrier:
-        _path = str(tmp_path / "gone")
-
-    shipped = Shipped("mapped", Parcel("0", 8), Carrier())
-    with pytest.raises(CaffeFormatError, match="did not arrive"), open_shipped(shipped):
-        pass
+def test_a_shared_folder_is_used_once_it_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    model: Any = Weights(10)
+    with settings(spark, path=str(tmp_path)):
+        shipped = ship(spark, model)
+        (file,) = tmp_path.iterdir()
+        assert shipped.way == "path"
+        assert file.name.startswith(model.content_hash)
+        assert file.stat().st_mode & 0o777 == 0o644 & ~umask()
+        before = file.stat()
+        again = ship(spark, Weights(10))  # type: ignore[arg-type]  # all that is used of a model
+        shipping.release(model, spark)
+        ship(spark, model)
+    assert again is shipped
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-class Bytes:
-    """A broadcast of bytes, as a worker sees it."""
-
-    def __init__(self, value: bytes) -> None:
-        self.value = value
-
-
-def sent_bytes(tmp_path: Path) -> Shipped:
-    model: Any = Weights()
-    path = tmp_path / "bundle.arrow"
-    model.write_bundle(path)
-    digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-    bundle = Parcel(model.content_hash, path.stat().st_size, digest=digest)
-    return Shipped("file", bundle, Bytes(path.read_bytes()))
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
-def test_the_file_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "local"))
-    shipped = sent_bytes(tmp_path)
-    with open_shipped(shipped) as (path, offset):
-        assert path.stat().st_mode & 0o777 == 0o600
-        assert path.parent.stat().st_mode & 0o777 == 0o700
-        assert offset == 0
-    with open_shipped(replace(shipped, carrier=None)) as (again, _):
-        assert again == path
-    path.parent.chmod(0o777)
-    with pytest.raises(CaffeError, match="open to others"), open_shipped(shipped):
-        pass
+@pytest.mark.spark
+def test_a_shared_folder_elsewhere_is_fetched_from(spark: SparkSession, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    model: Any = Weights(11)
+    with settings(spark, path=f"local://{tmp_path}"):  # fsspec's name for what it reads itself
+        seen = arrivals(spark, ship(spark, model))
+    assert {digest for _, digest in seen} == {model.content_hash}
+    (path,) = {path for path, _ in seen}
+    assert tmp_path not in Path(path).parents
+    assert [file.name[:64] for file in tmp_path.iterdir()] == [model.content_hash]
 
 
-def test_bytes_that_changed_never_become_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "local"))
-    shipped = sent_bytes(tmp_path)
-    broken = bytearray(shipped.carrier.value)
-    broken[len(broken) // 2] ^= 1
+@pytest.mark.spark
+def test_a_shared_folder_that_is_not_there_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    model: Any = Weights(12)
     with (
-        pytest.raises(CaffeFormatError, match="changed on the way"),
-        open_shipped(replace(shipped, carrier=Bytes(bytes(broken)))),
+        settings(spark, path=str(tmp_path / "gone")),
+        pytest.raises(CaffeError, match=r"there is no folder .*gone"),
     ):
-        pass
-    assert not list(tmp_path.glob("local/*/*"))
+        ship(spark, model)
 
+
+# --- clusters, encryption, Connect --------------------------------------------------------
 
 CLUSTER = """
 import sys
 from pyspark.sql import SparkSession
-from tests.spark.test_ship import Weights, arrivals, ship
+from tests.spark.shipping import Weights, arrivals
+from bigdl_caffe.spark.ship import ship
 encrypt, *ways = sys.argv[1:]
 spark = (
     SparkSession.builder.master("local-cluster[2,1,1024]").config("spark.ui.enabled", "false")
@@ -245,8 +185,11 @@ from tests.spark.nets import png, small
 spark = SparkSession.builder.remote("local[2]").getOrCreate()
 model = small(Path(sys.argv[1]))
 df = spark.createDataFrame([(bytearray(png(i)),) for i in range(5)], "content binary")
-rows = model.predict(df, fetch=["prob"]).collect()
-print(ship(spark, model).way, len(rows), {row["error"] for row in rows})
+for folder in (None, sys.argv[1]):
+    if folder:
+        spark.conf.set("spark.bigdl.caffe.ship.path", folder)
+    rows = model.predict(df, fetch=["prob"]).collect()
+    print(ship(spark, model).way, len(rows), {row["error"] for row in rows})
 """
 
 
@@ -254,22 +197,8 @@ print(ship(spark, model).way, len(rows), {row["error"] for row in rows})
 @pytest.mark.slow
 def test_on_connect(spark_env: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("grpc_status", reason="needs pip install 'pyspark[connect]'")
-    assert run_program(spark_env, CONNECT, [str(tmp_path)]) == ["artifact", "5", "{None}"]
-
-
-def run_program(env: dict[str, str], program: str, arguments: list[str]) -> list[str]:
-    """Return the words that a Python program of its own process prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=REPO,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.split()
+    words = run_program(spark_env, CONNECT, [str(tmp_path)])
+    assert words == ["artifact", "5", "{None}", "path", "5", "{None}"]
 
 
 @pytest.mark.spark
