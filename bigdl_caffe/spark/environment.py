@@ -78,9 +78,9 @@ def _opener() -> Callable[[bytes, Mapping[str, str]], Any]:
                 if here[name] != driver[name]
             ]
             where = f"{sys.executable}, Python {sys.version.split()[0]}, on {socket.gethostname()}"
-            reasons = "; ".join(other) or cause
             return RuntimeError(
-                f"bigdl_caffe: an executor's Python ({where}) cannot run the driver's task: {reasons}"
+                f"bigdl_caffe: an executor's Python ({where}) cannot run the driver's task: "
+                f"{'; '.join(other) or cause}"
             )
 
         if found("bigdl_caffe") != driver["bigdl_caffe"]:

@@ -72,8 +72,8 @@ def plain_words(text: str) -> str:
         return "Spark did not start: what Java wrote above says why"
     if two := _TWO_PYTHONS.search(text):
         return (
-            f"the executors run Python {two[1]} and the driver {two[2]}, and Spark needs one release "
-            "everywhere: set PYSPARK_PYTHON to it, or send it by --archives"
+            f"the executors run Python {two[1]} and the driver {two[2]}, and Spark needs one "
+            "release everywhere: set PYSPARK_PYTHON to it, or send it by --archives"
         )
     told = _PYTHON.findall(text) or _JAVA.findall(text) or text.strip().splitlines()[:1] or [""]
     return f"Spark: {_STATE.sub('', told[-1].strip())} (--debug shows all of it)"

@@ -34,7 +34,7 @@ def test_another_version_of_this_package_is_refused(monkeypatch: pytest.MonkeyPa
 def test_what_keeps_a_task_from_opening_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     task = sent(Portable(environment.version))
     monkeypatch.delattr(environment, "version")
-    with pytest.raises(RuntimeError, match="cannot run the driver's task: AttributeError: .*vers"):
+    with pytest.raises(RuntimeError, match=r"cannot run the driver's task: AttributeError: .*vers"):
         pickle.loads(task)
 
 
