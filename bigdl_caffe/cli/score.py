@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bigdl_caffe.model import Model
     from bigdl_caffe.spark.job import Request
 
+ENGINE = "exact: row by row, the same bits for any partitions and batch size"
+
 
 def _arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
@@ -29,6 +31,7 @@ def _arguments(command: argparse.ArgumentParser) -> None:
     add("--truth", metavar="FILE", help="'path class' lines: report the accuracy")
     add("--batch-size", type=positive, default=32, metavar="N", help="rows at a time (32)")
     add("--on-error", choices=("column", "drop", "fail"), default="column", help="for bad rows")
+    add("--engine", choices=("torch", "exact"), default="torch", help=ENGINE)
     add_net(command)
     add("--master", help="Spark's master (spark-submit's, or local[*])")
     _add_recipe(command.add_argument_group("images", "by default as transform_param has it"))
@@ -87,6 +90,7 @@ def _request(args: argparse.Namespace, model: Model) -> Request:
         recipe=_recipe(args, model),
         on_error=args.on_error,
         overwrite=args.overwrite,
+        engine=args.engine,
     )
 
 

@@ -44,6 +44,7 @@ class Request:
     recipe: Recipe | None = None
     on_error: str = "column"
     overwrite: bool = False
+    engine: str = "torch"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Outcome:
         Whether a row is an image.
     rows, failed : int
         Rows that were tried, and those of them that could not be scored.
+    reasons : mapping of str to int
+        Why rows failed → how many of them.
     judged, right : int
         Rows whose true class is known, and those of them that were predicted so.
     seconds : float
@@ -68,6 +71,7 @@ class Outcome:
     images: bool
     rows: int
     failed: int
+    reasons: Mapping[str, int]
     judged: int
     right: int
     seconds: float
@@ -117,6 +121,7 @@ def _rows(
         batch_size=request.batch_size,
         recipe=request.recipe,
         on_error=request.on_error,
+        engine=request.engine,
         metrics=metrics,
         **_classes(model, request),
     ).drop(F.col(f"`{column}`"))
@@ -171,13 +176,15 @@ def _outcome(
         F.count_if(right).alias("right"),
     ).first()
     assert found is not None  # an aggregate without groups has one row
-    dropped = metrics.total.failed if request.on_error == "drop" else 0
+    total = metrics.total
+    dropped = total.failed if request.on_error == "drop" else 0
     ordered = written.orderBy("path") if source.files else written
     return Outcome(
         source=source,
         images=images,
         rows=found["rows"] + dropped,
         failed=found["failed"] + dropped,
+        reasons=total.reasons,
         judged=found["judged"],
         right=found["right"],
         seconds=seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from bigdl_caffe.spark.job import Outcome, Request
 
 _WIDEST = 60
+_REASONS = 5
 
 
 def report(outcome: Outcome, request: Request) -> str:
@@ -18,6 +20,8 @@ def report(outcome: Outcome, request: Request) -> str:
     if outcome.source.skipped:
         lines.append(f"{outcome.source.skipped} other files were not read: not images by name")
     lines.append(f"rows        {outcome.rows}, of which {outcome.failed} could not be scored")
+    worst = Counter(outcome.reasons).most_common(_REASONS) if outcome.failed else []
+    lines += [f"{'':10}  {count} rows: {reason}" for reason, count in worst]
     if outcome.judged:
         share = 100 * outcome.right / outcome.judged
         lines.append(f"accuracy    {share:.2f} % ({outcome.right} of {outcome.judged})")

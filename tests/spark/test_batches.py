@@ -186,6 +186,23 @@ def test_a_row_must_be_good_in_every_column() -> None:
     assert out["error"][3] == "data: is null, or holds a null; bias: is null, or holds a null"
 
 
+def test_no_more_rows_are_held_than_a_batch_needs() -> None:
+    read = 0
+
+    def coming() -> Iterator[pa.RecordBatch]:
+        nonlocal read
+        for batch in batches(table(rows(1000)), *[10] * 100):
+            read += batch.num_rows
+            yield batch
+
+    model: Any = Arithmetic()
+    done = 0
+    for batch in score_batches(coming(), ScoreJob((FLAT,), BOTH, batch_size=32), model):
+        done += batch.num_rows
+        assert read - done < 10  # what remains of the last batch that was read
+    assert done == 1000
+
+
 class Small(Arithmetic):
     """A model on a machine that has memory for four rows."""
 
