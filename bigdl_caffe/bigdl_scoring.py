@@ -119,3 +119,18 @@ class BigDLScoring(Runner):
     def _tops(self, name: str) -> Sequence[str]:
         tops = [layer.tops for layer in self.net.layers if layer.name == name]
         return (name,) if name in self.blob_shapes or not tops else tops[-1]
+
+    def release(self, spark: Any = None) -> None:
+        """Free what Spark holds of the model, now; using the model again sends it again.
+
+        DataFrames that were made with the model and not computed yet fail from now on. A
+        model that nobody refers to any more is released by itself, when Spark next cleans up.
+
+        Parameters
+        ----------
+        spark : SparkSession, optional
+            Release it there only; by default in every session it was sent to.
+        """
+        from bigdl_caffe.spark.ship import release  # Spark only when it is used
+
+        release(cast("Model", self), spark)
