@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from math import prod
 from typing import TYPE_CHECKING
 
 from bigdl_caffe.errors import CaffeError, ImageError
@@ -23,13 +24,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_PIXELS = 100_000_000
-"""Default limit on height × width; a colour picture of that size takes 750 MB to decode."""
+"""Default limit on height × width: decoding takes some 10 bytes a pixel, of a WebP 19."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Formats that are tried. Pillow's others are left out: rare, or unsafe (EPS runs a program)."""
 
 _LOOKS_LIKE: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
+    (b"\xff\xd8\xff", "a JPEG with a damaged header"),
+    (b"\x89PNG", "a PNG with a damaged header"),
+    (b"GIF8", "a GIF with a damaged header"),
+    (b"II*\0", "a TIFF with a damaged header"),
+    (b"MM\0*", "a TIFF with a damaged header"),
     (b"PK\x03\x04", "a zip archive"),
     (b"\x1f\x8b", "gzip-compressed data"),
     (b"PAR1", "a Parquet file"),
@@ -54,6 +60,7 @@ _UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
     8: lambda a: a.swapaxes(0, 1)[::-1],
 }
 _EXIF_ORIENTATION = 0x0112
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 _pillows_limit = threading.Lock()
 
@@ -163,7 +170,7 @@ def _pillow_allows(max_pixels: int) -> Iterator[None]:
 
 
 def _check_size(picture: Image, max_pixels: int) -> None:
-    width, height = picture.size
+    width, height = max(picture.size, _tile_size(picture), key=prod)
     if width * height > max_pixels:
         raise ImageError(
             f"the header says {width}x{height} pixels, more than the limit of {max_pixels}: "
@@ -171,6 +178,12 @@ def _check_size(picture: Image, max_pixels: int) -> None:
         )
     if not width * height:
         raise ImageError(f"the picture has no pixels: its header says {width}x{height}")
+
+
+def _tile_size(picture: Image) -> tuple[int, int]:
+    """Return the size of a TIFF's tiles, in which it is decoded, be they larger than it."""
+    tags = getattr(picture, "tag_v2", {})
+    return tags.get(_TILE_WIDTH, 0), tags.get(_TILE_HEIGHT, 0)
 
 
 def _orientation(picture: Image) -> int:
@@ -200,7 +213,7 @@ def _why(error: Exception, size: int) -> str:
     from PIL.Image import DecompressionBombError
 
     if isinstance(error, DecompressionBombError):
-        return f"{error} Raise max_pixels if the picture is real"
+        return f"the picture is too large: {error} Raise max_pixels if it is real"
     if isinstance(error, MemoryError):
         return "there is not enough memory for the picture: lower max_pixels to refuse its like"
     said = str(error) or type(error).__name__

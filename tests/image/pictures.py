@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from io import BytesIO
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 
@@ -29,3 +32,17 @@ def encode(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     out = BytesIO()
     picture.save(out, kind, **options)
     return out.getvalue()
+
+
+def opencv(data: bytes, channels: int) -> np.ndarray:
+    """Return what cv2.imdecode makes of a picture."""
+    cv2 = pytest.importorskip(
+        "cv2", reason="opencv-python-headless is what decoding is compared to"
+    )
+    flag = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    return found[:, :, None] if found.ndim == 2 else found
+
+
+def png_chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import struct
 import sys
 import warnings
-import zlib
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from PIL import Image
 
 from bigdl_caffe.errors import CaffeError, ImageError
 from bigdl_caffe.image.decode import decode
-from tests.image.pictures import encode, gradient, photo
+from tests.image.pictures import encode, gradient, opencv, photo, png_chunk
 
 JPEG = encode(photo(), "JPEG", quality=85)
 PNG = encode(photo())
@@ -29,23 +28,10 @@ FILES = {
 }
 
 
-def opencv(data: bytes, channels: int) -> np.ndarray:
-    cv2 = pytest.importorskip(
-        "cv2", reason="opencv-python-headless is what decoding is compared to"
-    )
-    flag = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-    return found[:, :, None] if found.ndim == 2 else found
-
-
 def exif(orientation: int) -> Image.Exif:
     tags = Image.Exif()
     tags[0x0112] = orientation
     return tags
-
-
-def png_chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def test_a_png_gives_its_pixels_in_bgr():
