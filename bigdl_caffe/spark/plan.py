@@ -75,6 +75,10 @@ class Scoring:
         Rows that the model runs at a time; fewer where they would take over `BATCH_BYTES`.
     recipe : Recipe, optional
         How images become the input; by default `Model.recipe`.
+    binary : str, or mapping of str to str
+        What binary columns hold, or input blob → what its column holds: "image" (files) or the
+        type of raw little-endian numbers, as "float32" or "uint8". By default "auto": images
+        where a row of the input has the shape (1 or 3, H, W), float32 elsewhere.
     on_error : {"column", "drop", "fail"}
         What becomes of a row that cannot be scored: null outputs and the reason in
         ``error_col``; left out; or an error that names it.
@@ -99,6 +103,7 @@ class Scoring:
     labels: Sequence[str] = ()
     batch_size: int = 32
     recipe: Recipe | None = None
+    binary: str | Mapping[str, str] = "auto"
     on_error: str = "column"
     error_col: str = "error"
     engine: str = "torch"
@@ -122,7 +127,8 @@ def plan(model: Model, schema: StructType, scoring: Scoring, case_sensitive: boo
         For columns, blobs or options that cannot work.
     """
     _check_options(scoring)
-    feeds = find_feeds(model, schema, scoring.input_col, scoring.feed, scoring.recipe)
+    given = scoring.input_col, scoring.feed, scoring.recipe, scoring.binary
+    feeds = find_feeds(model, schema, *given)
     wanted = tuple(_outputs(model, scoring))
     blobs = tuple(dict.fromkeys(output.blob for output in wanted))
     row_wise = model.row_wise(blobs)
