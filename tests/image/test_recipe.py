@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 
 import numpy as np
@@ -46,6 +47,7 @@ def test_steps_that_do_nothing_are_not_said():
         Recipe(resize=(12, 16), crop=(9, 10), mean=MEAN, scale=1 / 3),
         Recipe(channels=1, crop=(5, 5), mean=(33.3,), orient=False),
         Recipe(resize=(2, 2), mean=(0.1, 0.2, 0.3), channel_order="RGB"),
+        Recipe(resize=(2, 2), max_pixels=1000),
     ],
     ids=str,
 )
@@ -55,6 +57,16 @@ def test_json_and_pickle_give_an_equal_one(recipe):
         assert hash(again) == hash(recipe)
         assert str(again) == str(recipe)
         assert again.scale == recipe.scale
+
+
+def test_json_from_before_max_pixels_is_read():
+    fields = json.loads(Recipe(resize=(2, 2)).to_json())
+    del fields["max_pixels"]
+    assert Recipe.from_json(json.dumps(fields)) == Recipe(resize=(2, 2))
+
+
+def test_the_limit_is_said_where_it_is_not_the_usual():
+    assert "ignored, at most 9 pixels" in str(Recipe(resize=(2, 2), orient=False, max_pixels=9))
 
 
 def test_the_mean_of_another_one_cannot_change_it():
@@ -76,6 +88,8 @@ def test_the_mean_of_another_one_cannot_change_it():
         ({"resize": (4, 4), "channels": 2}, "1 or 3"),
         ({"resize": (4, 4), "channel_order": "GBR"}, "use 'BGR' or 'RGB'"),
         ({"resize": (4, 4), "scale": float("nan")}, "finite"),
+        ({"resize": (4, 4), "max_pixels": 0}, "max_pixels is 0"),
+        ({"resize": (4, 4), "max_pixels": 1e6}, "max_pixels is 1000000.0: use a whole number"),
         ({"resize": (4, 4), "mean": (1, 2)}, "2 mean values for 3 channels"),
         ({"resize": (4, 4), "mean": (1, 2, float("inf"))}, "not finite"),
         ({"resize": (4, 4), "mean": np.zeros((4, 4))}, "shape \\(4, 4\\)"),
