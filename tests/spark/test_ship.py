@@ -143,36 +143,56 @@ def test_a_shared_folder_that_is_not_there_is_named(spark: SparkSession, tmp_pat
 
 CLUSTER = """
 import sys
+from pathlib import Path
 from pyspark.sql import SparkSession
 from tests.spark.shipping import Weights, arrivals
-from bigdl_caffe.spark.ship import ship
+from bigdl_caffe.spark.ship import release, ship
+
 encrypt, *ways = sys.argv[1:]
 spark = (
     SparkSession.builder.master("local-cluster[2,1,1024]").config("spark.ui.enabled", "false")
     .config("spark.io.encryption.enabled", encrypt).getOrCreate()
 )
+model = Weights()
+same = lambda seen: {digest for _, digest in seen} == {model.content_hash}
 for way in ways:
     if way != "default":
         spark.conf.set("spark.bigdl.caffe.ship", way)
-    model = Weights()
     shipped = ship(spark, model)
+    print(shipped.way, same(arrivals(spark, shipped)))
+if encrypt == "false":
+    spark.conf.set("spark.bigdl.caffe.ship", "mapped")
+    shipped = ship(spark, model)
+    shipped.carrier.unpersist(blocking=True)
     seen = arrivals(spark, shipped)
-    print(shipped.way, {digest for _, digest in seen} == {model.content_hash})
+    print("evicted", same(seen))
+    for path, _ in seen:
+        Path(path).unlink()
+    try:
+        arrivals(spark, shipped)
+    except Exception as error:
+        print("gone", "CaffeFormatError" in str(error) and "call its release()" in str(error))
+    release(model)
+    print("again", same(arrivals(spark, ship(spark, model))))
 """
 
 
 @pytest.mark.spark
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("arguments", "taken"),
+    ("arguments", "seen"),
     [
-        (["false", "default", "file", "artifact"], ["mapped", "file", "artifact"]),
+        (
+            ["false", "default", "file", "artifact"],
+            ["mapped", "file", "artifact", "evicted", "gone", "again"],
+        ),
         (["true", "default"], ["copy"]),
     ],
+    ids=["plain", "encrypted"],
 )
-def test_on_a_cluster(spark_env: dict[str, str], arguments: list[str], taken: list[str]) -> None:
+def test_on_a_cluster(spark_env: dict[str, str], arguments: list[str], seen: list[str]) -> None:
     assert run_program(spark_env, CLUSTER, arguments) == [
-        word for way in taken for word in (way, "True")
+        word for step in seen for word in (step, "True")
     ]
 
 
