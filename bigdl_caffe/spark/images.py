@@ -51,7 +51,7 @@ def _predict_rdd(
     model: Model, images: RDD[Any], blob: str, batch_size: int, key: str, recipe: Recipe | None
 ) -> RDD[dict[str, Any]]:
     task = rdd_task(model, batch_size, [blob])
-    row_of = partial(_row, recipe or model.recipe())
+    row_of = partial(prepared, recipe or model.recipe())
 
     def predicted(partition: Iterable[Any]) -> Iterator[dict[str, Any]]:
         for element, (prediction,) in task(map(_as_dict, partition), row_of):
@@ -71,8 +71,14 @@ def _is_struct(value: Any) -> bool:
     return isinstance(value, Row) and {field.name for field in _STRUCT} <= set(value.__fields__)
 
 
-def _row(recipe: Recipe, element: dict[str, Any]) -> npt.NDArray[np.float32]:
-    """Return an element's picture as the recipe makes it."""
+def prepared(recipe: Recipe, element: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """Return an element's picture as the recipe makes it.
+
+    Raises
+    ------
+    ImageError
+        There is none.
+    """
     found = [element[key] for key in KEYS if key in element]
     if not found:
         raise ImageError(f"it has {', '.join(element)}, of which none is {' or '.join(KEYS)}")
