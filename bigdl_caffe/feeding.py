@@ -34,12 +34,8 @@ def check_feed(
             f"a {type(feed).__name__} is fed: give a dict of blob name to array, or call "
             "forward(array)"
         )
-    read = values_read(ancestors(net.layers, fetch), fetch)
-    needed = [
-        blob
-        for blob, value in net.fed.items()
-        if value in read and not (blob in optional and blob not in feed)
-    ]
+    wanted = needed_inputs(net, fetch)
+    needed = [b for b in wanted if b in feed or b not in optional]
     known = ", ".join(f"'{blob}' {shape}" for blob, shape in net.inputs.items())
     problems = [
         f"'{b}' is not an input of this net: feed {known}" for b in feed if b not in net.inputs
@@ -57,6 +53,12 @@ def check_feed(
     if wrong:
         raise ShapeError(*wrong)
     return {b: a if a.flags.writeable else a.copy() for b, a in arrays.items()}
+
+
+def needed_inputs(net: Net, fetch: Sequence[str]) -> list[str]:
+    """Return the input blobs that ``fetch`` comes from."""
+    read = values_read(ancestors(net.layers, fetch), fetch)
+    return [blob for blob, value in net.fed.items() if value in read]
 
 
 def _floats(blob: str, values: Any) -> Array:

@@ -191,6 +191,11 @@ class Runner:
         check_blobs([name for name in wanted if name not in self.net.shapes], self.blob_shapes)
         return wanted
 
+    def needed(self, fetch: Sequence[str] | None = None) -> list[str]:
+        """Return the input blobs that must be fed for ``fetch``, the net's outputs by default."""
+        wanted = feeding.needed_inputs(self.net, self.check_fetch(fetch))
+        return [blob for blob in wanted if blob not in self._module.generated]
+
     def shapes_at(
         self, inputs: Mapping[str, Shape], fetch: Sequence[str] | None = None
     ) -> Mapping[str, Shape]:

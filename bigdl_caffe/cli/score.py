@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bigdl_caffe.spark.job import Request
 
 ENGINE = "exact: row by row, the same bits for any partitions and batch size"
+STEPS = ("resize", "scale", "channel_order", "max_pixels")
 
 
 def _arguments(command: argparse.ArgumentParser) -> None:
@@ -47,6 +48,7 @@ def _add_recipe(group: Any) -> None:
     )
     add("--scale", type=float, metavar="S", help="factor after that")
     add("--channel-order", choices=("BGR", "RGB"), help="order of the net's channels (BGR)")
+    add("--max-pixels", type=positive, metavar="N", help="larger pictures are errors (100000000)")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -96,7 +98,7 @@ def _request(args: argparse.Namespace, model: Model) -> Request:
 
 def _recipe(args: argparse.Namespace, model: Model) -> Recipe | None:
     """Return the recipe that the options ask for, or None if they leave it to the net."""
-    steps = {name: getattr(args, name) for name in ("resize", "scale", "channel_order")}
+    steps = {name: getattr(args, name) for name in STEPS}
     steps["mean"] = _mean(args.mean) if args.mean else None
     given = {name: value for name, value in steps.items() if value is not None}
     return model.recipe(**given) if given else None

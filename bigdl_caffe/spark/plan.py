@@ -131,6 +131,7 @@ def plan(model: Model, schema: StructType, scoring: Scoring, case_sensitive: boo
     feeds = find_feeds(model, schema, *given)
     wanted = tuple(_outputs(model, scoring))
     blobs = tuple(dict.fromkeys(output.blob for output in wanted))
+    _check_fed(model, [feed.blob for feed in feeds], blobs)
     row_wise = model.row_wise(blobs)
     outputs = [_as_it_is(output, model, row_wise) for output in wanted]
     added = [StructField(o.column, SPARK_TYPES[o.kind](o)) for o in outputs]
@@ -179,8 +180,8 @@ _PREDICTIONS = {"double": "prediction", "int": "class"}
 def _outputs(model: Model, scoring: Scoring) -> Iterator[Output]:
     """Yield the outputs asked for; their columns have the names that they end with."""
     fetch = scoring.fetch
-    blobs = model.check_fetch(None if fetch is None else tuple(fetch))
     columns = fetch if isinstance(fetch, Mapping) else {}
+    blobs = model.check_fetch(tuple(fetch) if isinstance(fetch, Mapping) else fetch)
     for blob in blobs:
         yield Output(blob, columns.get(blob, blob), scoring.output_type)
     if not (scoring.prediction_col or scoring.top_k):
@@ -192,6 +193,15 @@ def _outputs(model: Model, scoring: Scoring) -> Iterator[Output]:
         yield Output(judged, scoring.prediction_col, _PREDICTIONS[scoring.prediction_type])
     if scoring.top_k:
         yield Output(judged, scoring.top_col, "top", scoring.top_k, labels)
+
+
+def _check_fed(model: Model, fed: Sequence[str], blobs: Sequence[str]) -> None:
+    needed = [blob for blob in model.needed(blobs) if blob not in fed]
+    if needed:
+        raise CaffeError(
+            f"{', '.join(blobs)} needs the input '{needed[0]}' too: give its column in feed, or "
+            "fetch blobs that do without it"
+        )
 
 
 def _check_classes(model: Model, blob: str, labels: Sequence[str]) -> None:

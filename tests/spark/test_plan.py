@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,22 @@ def test_all_wrong_options_are_told_at_once(model: Model) -> None:
     with pytest.raises(CaffeError) as raised:
         plan(model, IMAGES, Scoring(batch_size=-1, engine="x", dtype="y"))
     assert len(raised.value.problems) == 3
+
+
+TWO = """
+layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 1 dim: 2 } } }
+layer { name: "b" type: "Input" top: "b" input_param { shape { dim: 1 dim: 2 } } }
+layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
+layer { name: "half" type: "Power" bottom: "a" top: "half" power_param { scale: 0.5 } }
+"""
+
+
+def test_an_input_that_is_needed_has_a_column(tmp_path: Path) -> None:
+    two = small(tmp_path, TWO)
+    schema = StructType([StructField("x", ArrayType(FloatType()))])
+    assert plan(two, schema, Scoring(feed={"a": "x"}, fetch="half")).job.feeds
+    with pytest.raises(CaffeError, match="sum needs the input 'b' too"):
+        plan(two, schema, Scoring(feed={"a": "x"}, fetch="sum"))
 
 
 def test_case_sensitive_sessions_tell_names_apart(model: Model) -> None:
