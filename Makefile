@@ -13,13 +13,15 @@ PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check
 DIGITS := examples/digits
 VGG := out/vgg16/vgg16.caffemodel
 PROTOBUFS := 4.25.2 5.29.6 6.33.6 7.36.2
+SPARK35 := out/spark-3.5
+SMOKE := tests/spark/test_scoring.py tests/spark/test_job.py tests/spark/test_rdd.py
 
 # Spark's workers must be this Python and its scripts this Spark, whatever the shell has.
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(PYSPARK_PYTHON)
 unexport SPARK_HOME PYTHONPATH PYTHONHOME
 
-.PHONY: help score test lint compat bench zip clean java
+.PHONY: help score test smoke lint compat bench zip clean java
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two pips in one environment break it
 
@@ -34,6 +36,9 @@ score: java ## score the example's images with its model, on Spark
 
 test: .venv/installed-dev java ## run all the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+smoke: java $(SPARK35)/installed ## run the tests that Spark 3.5 has to pass too
+	PYTHONPATH=$(CURDIR)/$(SPARK35) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SMOKE)
 
 lint: .venv/installed-dev ## check style and types
 	$(BIN)/ruff check .
@@ -66,6 +71,10 @@ java: .venv/installed
 
 $(VGG): benchmarks/vgg16.py
 	$(BIN)/python benchmarks/vgg16.py $(@D)
+
+$(SPARK35)/installed: .venv/installed-dev
+	$(PIP) install --quiet --no-deps --upgrade --target $(@D) pyspark==3.5.9 py4j==0.10.9.7
+	touch $@
 
 .venv/installed: setup.py pyproject.toml proto/caffe.proto
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=..." if sys.version_info < (3, 10) else 0)'

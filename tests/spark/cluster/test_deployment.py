@@ -1,0 +1,119 @@
+"""What spark-submit sends with a program, to executors that lack it; what they say without it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bigdl_caffe import Model
+from tests.meta.test_packaging import LEFT_OUT, build
+from tests.nets import DIGITS
+from tests.paths import REPO
+from tests.spark.cluster import environments
+from tests.spark.cluster.launch import NET, PROGRAMS, Spark
+from tests.spark.cluster.rows import Rows
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+MAIN = REPO / "bigdl_caffe" / "__main__.py"
+NET_OPTIONS = ["--prototxt", NET[0], "--weights", NET[1]]
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    return Rows(tmp_path_factory.mktemp("rows") / "in", 400, 4).write()
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a Python that has all but this package."""
+    return environments.linked(tmp_path_factory.mktemp("bare"), ["bigdl_caffe"])
+
+
+def zipped(folder: Path) -> Path:
+    """Make the package a zip, as `make zip` does."""
+    file = folder / "bigdl_caffe.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted((REPO / "bigdl_caffe").rglob("*.py")):
+            archive.write(path, path.relative_to(REPO))
+    return file
+
+
+def renamed_wheel(folder: Path) -> Path:
+    """Make a wheel, under a name by which Spark takes it for a zip."""
+    copy = folder / "repository"
+    shutil.copytree(REPO, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    wheel = build(copy, "bdist_wheel", os.environ["PATH"])
+    return wheel.rename(wheel.with_name(f"{wheel.name}.zip"))
+
+
+def test_a_zip_and_the_command(
+    cluster_spark: Spark, master: str, bare: Path, tmp_path: Path
+) -> None:
+    """The command of the README, with two executors that have no bigdl_caffe."""
+    done = cluster_spark.submit(
+        master,
+        MAIN,
+        *("score", *NET_OPTIONS, "--input", DIGITS / "images", "--truth", DIGITS / "labels.txt"),
+        *("--output", tmp_path / "out", "--fetch", "prob", "--top", 1),
+        options=["--py-files", zipped(tmp_path)],
+        python=bare,
+        installed=False,
+    )
+    assert done.status == 0, done.err[-6000:]
+    assert "accuracy    99.67 % (299 of 300)" in done.out
+
+
+def test_a_wheel(
+    cluster_spark: Spark, bare: Path, rows: Rows, lenet: Model, tmp_path: Path
+) -> None:
+    done = cluster_spark.submit(
+        "local-cluster[1,1,1024]",
+        PROGRAMS / "score.py",
+        *(*NET, rows.folder, tmp_path / "out"),
+        options=["--py-files", renamed_wheel(tmp_path)],
+        conf={"spark.pyspark.driver.python": bare},
+        python=bare,
+        installed=False,
+    )
+    done.told()
+    rows.check(tmp_path / "out", lenet)
+
+
+def test_a_packed_environment(
+    cluster_spark: Spark, master: str, rows: Rows, lenet: Model, tmp_path: Path
+) -> None:
+    archive = environments.packed(tmp_path)
+    done = cluster_spark.submit(
+        master,
+        PROGRAMS / "score.py",
+        *(*NET, rows.folder, tmp_path / "out"),
+        options=["--archives", f"{archive}#environment"],
+        conf={"spark.cores.max": 1},
+        python="./environment/bin/python",
+        installed=False,
+    )
+    archive.unlink()
+    done.told()
+    rows.check(tmp_path / "out", lenet)
+
+
+def test_what_is_missing_is_said(cluster_spark: Spark, bare: Path, tmp_path: Path) -> None:
+    lacking = ["torch", "pyarrow"]
+    pythons = [environments.linked(tmp_path / name, [name]) for name in lacking]
+    done = cluster_spark.submit(
+        "local[1]", PROGRAMS / "pythons.py", *NET, sys.executable, bare, *pythons, installed=False
+    )
+    right, ours, torch, pyarrow, other = done.told()
+    assert right == "none"
+    assert "bigdl_caffe is missing" in ours
+    assert "send the driver's by --py-files" in ours
+    assert "torch is missing" in torch
+    assert "pyarrow is missing" in pyarrow
+    assert "send an environment that has it by --archives" in pyarrow
+    assert "the driver 3.9, and Spark needs one release everywhere" in other

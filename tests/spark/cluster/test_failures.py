@@ -1,0 +1,63 @@
+"""Processes that die or dawdle while a job runs: no row is lost, and none comes twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from bigdl_caffe import Model
+from tests.spark.cluster.launch import NET, PROGRAMS, Spark
+from tests.spark.cluster.rows import Rows
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+A_TASK_A_FILE = {"spark.sql.files.openCostInBytes": 128 << 20}
+SPECULATION = {
+    "spark.speculation": "true",
+    "spark.speculation.interval": "100ms",
+    "spark.speculation.quantile": "0.5",
+    "spark.speculation.multiplier": "1.5",
+}
+DYNAMIC = {
+    "spark.executor.cores": "1",
+    "spark.dynamicAllocation.enabled": "true",
+    "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+    "spark.dynamicAllocation.initialExecutors": "0",
+    "spark.dynamicAllocation.schedulerBacklogTimeout": "1s",
+    "spark.dynamicAllocation.executorIdleTimeout": "1s",
+}
+
+
+def score(
+    spark: Spark, master: str, rows: Rows, *trouble: object, conf: Mapping[str, object]
+) -> Path:
+    """Score the rows; return where the result lies, and what Spark logged in a file there."""
+    target = rows.folder.with_name("out")
+    program = (PROGRAMS / "score.py", *NET, rows.folder, target, *trouble)
+    done = spark.submit(master, *program, conf=A_TASK_A_FILE | dict(conf))
+    assert done.told()["killed"] == ("--kill" in trouble)
+    return target
+
+
+def test_a_killed_executor(cluster_spark: Spark, lenet: Model, tmp_path: Path) -> None:
+    rows = Rows(tmp_path / "in", 100_000, 40).write()
+    master = "local-cluster[2,1,2048]"
+    rows.check(score(cluster_spark, master, rows, "--kill", "executor", conf={}), lenet)
+
+
+def test_a_killed_worker_and_a_task_that_hangs(
+    cluster_spark: Spark, master: str, lenet: Model, tmp_path: Path
+) -> None:
+    rows = Rows(tmp_path / "in", 4_000, 8).write()
+    trouble = ("--kill", "worker", "--slow", tmp_path)
+    rows.check(score(cluster_spark, master, rows, *trouble, conf=SPECULATION), lenet)
+    assert (tmp_path / "attempt-1").exists()
+
+
+def test_executors_that_come_and_go(
+    cluster_spark: Spark, master: str, lenet: Model, tmp_path: Path
+) -> None:
+    rows = Rows(tmp_path / "in", 4_000, 8).write()
+    rows.check(score(cluster_spark, master, rows, "--shuffle", conf=DYNAMIC), lenet)
