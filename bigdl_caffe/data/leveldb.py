@@ -17,6 +17,7 @@ from bigdl_caffe.data.leveldb_files import (
     TAG,
     Entry,
     Reader,
+    block_size,
     log_records,
     table_entries,
     table_marks,
@@ -59,15 +60,16 @@ def items(
 
 
 def marks(folder: Path) -> Iterator[bytes]:
-    """Yield keys that lie evenly in the database, in order, without reading its values.
+    """Yield keys that lie evenly in the database, in order, without reading its tables' values.
 
-    They are the last keys of the tables' blocks, and every key of the logs, whose writes are
-    in memory anyway. Raises as `items`.
+    They are the last keys of the tables' blocks, and keys of the logs that are as far from
+    one another. Raises as `items`.
     """
     manifest = _read_manifest(folder)
-    sources: list[Iterator[bytes]] = [(entry.key for entry in _logged(folder, manifest))]
-    sources += (_marks(folder, tables) for tables in manifest.runs())
-    return heapq.merge(*sources)
+    runs = manifest.runs()
+    block = block_size(_file(folder, runs[0][0])) if runs else 0
+    stored = (_marks(folder, tables) for tables in runs)
+    return heapq.merge(_spaced(_logged(folder, manifest), block), *stored)
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,18 @@ def _stored(
 
 def _marks(folder: Path, tables: list[_Table]) -> Iterator[bytes]:
     for table in tables:
-        yield from table_marks(_file(folder, table))
+        for mark in table_marks(_file(folder, table)):
+            yield min(mark, table.largest)  # the last one of a table may be any key beyond it
+
+
+def _spaced(entries: Iterator[Entry], step: int) -> Iterator[bytes]:
+    """Yield the first key, and one for ``step`` bytes more."""
+    size = step
+    for entry in entries:
+        if size >= step:
+            yield entry.key
+            size = 0
+        size += len(entry.key) + len(entry.value)
 
 
 def _file(folder: Path, table: _Table) -> Path:

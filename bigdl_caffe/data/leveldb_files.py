@@ -125,6 +125,13 @@ def table_marks(path: Path) -> Iterator[bytes]:
     return (key[:-TAG] for key, _ in index)
 
 
+def block_size(path: Path) -> int:
+    """Return the size of a table's first block, unpacked."""
+    with paths.open_input(path) as file, within(path):
+        size = file.seek(0, 2)
+        return len(_block(file, Reader(_index(file, size, path)[0][1]), size, path))
+
+
 def _index(file: BinaryIO, size: int, path: Path) -> list[tuple[bytes, bytes]]:
     """Return the last key of each block of a table, and where the block is."""
     file.seek(max(0, size - _FOOTER))

@@ -70,6 +70,21 @@ def test_parts_are_of_like_size_and_make_the_whole(tmp_path: Path, kind: str, pa
     assert [item for part in found for item in part] == sorted(expected.items())
 
 
+def test_tables_are_parted_by_their_blocks(tmp_path: Path) -> None:
+    plyvel = pytest.importorskip("plyvel", reason="writes the database to read")
+    value = np.random.default_rng(0).bytes(300)
+    made = plyvel.DB(str(tmp_path / "db"), create_if_missing=True, write_buffer_size=1 << 20)
+    for i in range(10_000):
+        made.put(b"%08d_name" % i, value)
+    made.close()
+    assert list((tmp_path / "db").glob("*.ldb"))
+    ends = key_ranges(tmp_path / "db", 8)
+    lengths = [sum(1 for _ in items(tmp_path / "db", None, *part)) for part in ends]
+    assert sum(lengths) == 10_000
+    assert len(lengths) == 8
+    assert max(lengths) < 1.3 * min(lengths)
+
+
 def test_several_readers_share_a_database(tmp_path: Path, kind: str) -> None:
     expected = sorted(some(50).items())
     path = write(tmp_path / "db", kind, dict(expected))
