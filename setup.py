@@ -39,6 +39,7 @@ EXTRAS["dev"] = [
     "opencv-python-headless>=4.8,<5",
     "plyvel>=1.5; python_version < '3.13'",  # the tests write LevelDB databases with it
     "pre-commit>=3.5",
+    "pyspark[connect]>=3.5",
     "pytest>=8",
     "ruff>=0.6",
     "scikit-learn>=1.3",

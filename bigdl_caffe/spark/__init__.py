@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bigdl_caffe.spark.metrics import Metrics
     from bigdl_caffe.spark.transformer import CaffeModel
+    from bigdl_caffe.spark.udf import register_udf
 
 _HOMES = {
     "CaffeModel": "transformer",
     "Metrics": "metrics",
+    "register_udf": "udf",
 }
 
-__all__ = ["CaffeModel", "Metrics"]
+__all__ = ["CaffeModel", "Metrics", "register_udf"]
 
 
 def __getattr__(name: str) -> Any:
