@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from bigdl_caffe.model import Model
 
 _AT_ONCE = 256
+_OPTIONS = ("input_col", "feed", "recipe", "binary", "engine", "dtype")
+"""What of scoring may be said of a DataFrame; the rest is what evaluation is."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +66,8 @@ def evaluate(
     **how: Any,
 ) -> list[EvaluatedResult]:
     """Evaluate ``model``; `Model.evaluate` says how."""
+    if others := [name for name in how if name not in _OPTIONS]:
+        raise CaffeError(f"evaluate does not take {', '.join(others)}, but {', '.join(_OPTIONS)}")
     (blob,) = _one(model.check_fetch(None if fetch is None else [fetch]))
     judges = chosen(metrics, model, blob)
     if any(judge.classes for judge in judges):

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyspark import RDD
 from pyspark.sql import Row
 
-from bigdl_caffe.errors import ImageError
+from bigdl_caffe.errors import CaffeError, ImageError
 from bigdl_caffe.image import Recipe, batch
 from bigdl_caffe.spark.pictures import structs
 from bigdl_caffe.spark.rdd import is_rdd, rdd_task
@@ -44,7 +44,9 @@ def predict_image(
         return score_dataframe(
             model, images, fetch={blob: predict_key}, batch_size=batch_size, recipe=recipe, **how
         )
-    return _predict_rdd(model, images, blob, batch_size, predict_key, recipe, **how)
+    if how:
+        raise CaffeError(f"{', '.join(how)}: such options are for DataFrames only")
+    return _predict_rdd(model, images, blob, batch_size, predict_key, recipe)
 
 
 def _predict_rdd(

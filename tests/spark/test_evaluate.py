@@ -103,6 +103,7 @@ def test_what_cannot_be_evaluated(spark: SparkSession, lenet: Model, rows: DataF
         ({"label_col": "path"}, "the labels in 'path' are no numbers"),
         ({"fetch": "conv1"}, "is not one list of scores a row"),
         ({"fetch": "none"}, "none"),
+        ({"on_error": "drop"}, "evaluate does not take on_error, but input_col, feed"),
     ]:
         with pytest.raises(CaffeError, match=words):
             lenet.evaluate(rows, **how)

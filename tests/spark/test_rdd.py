@@ -154,3 +154,5 @@ def test_pictures_that_are_none(spark: SparkSession, model: Model) -> None:
         model.predict_image(rdd, "prob").collect()
     with pytest.raises(CaffeError, match="there are best, prob: choose one by output_layer"):
         model.predict_image(rdd)
+    with pytest.raises(CaffeError, match="on_error: such options are for DataFrames only"):
+        model.predict_image(rdd, "prob", on_error="drop")
