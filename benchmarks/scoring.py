@@ -69,6 +69,42 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def session() -> SparkSession:
+    """Return a session of one worker, with one partition a file."""
+    ensure_java()
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    return builder.config("spark.sql.files.maxPartitionBytes", "8g").getOrCreate()
+
+
+def ways(spark: SparkSession, path: Path) -> dict[str, Callable[[], object]]:
+    """Return what is measured, by name."""
+    model = Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
+    df = spark.read.parquet(str(path))
+    scoring = Scoring(batch_size=64)
+    job = plan(model, df.schema, scoring).job
+    table = pq.read_table(path)
+    scored = score_as(model, df, scoring)
+    return {
+        "pure function": lambda: sum(
+            1 for _ in score_batches(iter(table.to_batches(128)), job, model)
+        ),
+        "Spark": lambda: scored.write.format("noop").mode("overwrite").save(),
+        "Spark, read only": lambda: df.write.format("noop").mode("overwrite").save(),
+    }
+
+
+def medians(works: dict[str, Callable[[], object]], runs: int) -> dict[str, float]:
+    """Return each way's median seconds of ``runs``, in turns."""
+    for work in works.values():
+        work()  # the first opens the model and warms Java
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(runs):
+        for name, work in works.items():
+            taken[name].append(seconds(work))
+    return {name: statistics.median(all_of_it) for name, all_of_it in taken.items()}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
@@ -76,41 +112,17 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=160)
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
-    ensure_java()
-    os.environ["PYSPARK_PYTHON"] = sys.executable
     torch.set_num_threads(1)
-    spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    spark = spark.config("spark.sql.files.maxPartitionBytes", "8g").getOrCreate()
-    model = Model.load_caffe_model(DIGITS / "lenet.prototxt", DIGITS / "lenet.caffemodel")
+    spark = session()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "jpegs.parquet"
         size = write(path, args.rows, args.side)
-        df = spark.read.parquet(str(path))
-        scoring = Scoring(batch_size=64)
-        job = plan(model, df.schema, scoring).job
-        table = pq.read_table(path)
-
-        def pure() -> None:
-            for _ in score_batches(iter(table.to_batches(128)), job, model):
-                pass
-
-        scored = score_as(model, df, scoring)
-        ways: dict[str, Callable[[], object]] = {
-            "pure function": pure,
-            "Spark": lambda: scored.write.format("noop").mode("overwrite").save(),
-            "Spark, read only": lambda: df.write.format("noop").mode("overwrite").save(),
-        }
-        for work in ways.values():
-            work()  # the first opens the model, warms Java
-        taken: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(args.runs):
-            for name, work in ways.items():
-                taken[name].append(seconds(work))
+        found = medians(ways(spark, path), args.runs)
     print(f"{args.rows} JPEGs of {size} bytes, load {os.getloadavg()[0]:.1f}")
-    row = {name: 1000 * statistics.median(t) / args.rows for name, t in taken.items()}
+    row = {name: 1000 * median / args.rows for name, median in found.items()}
+    row["added by Spark"] = row["Spark"] - row["pure function"]
     for name, value in row.items():
         print(f"{name:18} {value:.3f} ms a row")
-    print(f"{'added by Spark':18} {row['Spark'] - row['pure function']:.3f} ms a row")
     spark.stop()
 
 

@@ -44,7 +44,7 @@ class Portable:
 
 def version(module: str) -> str:
     """Return the version of an importable module."""
-    return str(importlib.import_module(module).__version__)
+    return str(getattr(importlib.import_module(module), "__version__", "of no version"))
 
 
 def _opener() -> Callable[[bytes, Mapping[str, str]], Any]:
@@ -61,7 +61,7 @@ def _opener() -> Callable[[bytes, Mapping[str, str]], Any]:
 
         def found(module: str) -> str:
             try:
-                return str(importlib.import_module(module).__version__)
+                return str(getattr(importlib.import_module(module), "__version__", "of no version"))
             except ImportError as error:
                 return f"missing ({error})"
 

@@ -42,6 +42,10 @@ def _to_recipe(value: Any) -> Recipe:
     raise TypeError(f"Could not convert {type(value)} to a Recipe: give one, or its JSON")
 
 
+def _to_binary(value: Any) -> str | dict[str, str]:
+    return value if isinstance(value, str) else to_columns(value)
+
+
 class CaffeModel(OptionParams, Transformer, MLWritable, MLReadable["CaffeModel"]):
     """Appends to each row what a Caffe net makes of it.
 
@@ -134,6 +138,12 @@ class CaffeModel(OptionParams, Transformer, MLWritable, MLReadable["CaffeModel"]
             "how images become the input, a bigdl_caffe.image.Recipe or its JSON; by default "
             "as the net's definition says",
             _to_recipe,
+        ),
+        _option(
+            "binary",
+            "what binary columns hold: image files, or a type of number, as float32; for all, or "
+            "input blob -> one of them; auto is images where the input is one, else float32",
+            _to_binary,
         ),
         _option(
             "onError",
