@@ -60,6 +60,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--kill", choices=VICTIMS)
     parser.add_argument("--slow", type=Path, metavar="FOLDER")
     parser.add_argument("--shuffle", action="store_true")
+    parser.add_argument("--then", nargs=2, metavar=("PROTOTXT", "TARGET"))
     return parser.parse_args()
 
 
@@ -78,6 +79,10 @@ def main(given: argparse.Namespace) -> None:
     if given.shuffle:
         scored = scored.repartition("id")
     scored.write.parquet(given.target)
+    if given.then:
+        time.sleep(3)  # executors that have nothing to do may go
+        prototxt, target = given.then
+        Model.load_caffe_model(prototxt, None).predict(rows, input_col="id").write.parquet(target)
     print(json.dumps({"killed": len(killed), "seconds": time.monotonic() - start}))
     spark.stop()
 
