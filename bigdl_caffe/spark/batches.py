@@ -71,12 +71,6 @@ class ScoreJob:
         return self.row_wise and not ENGINES[self.engine]
 
 
-def check_batch_size(batch_size: int) -> None:
-    """Raise `CaffeError` for a number of rows that nothing can be run by."""
-    if batch_size < 1:
-        raise CaffeError(f"batch_size is {batch_size}: give at least 1")
-
-
 def score_batches(
     batches: Iterator[pa.RecordBatch],
     job: ScoreJob,
