@@ -40,15 +40,15 @@ def write_together(targets: Sequence[paths.PathLike], overwrite: bool) -> Iterat
     _check_places(targets, local.values())
     _refuse_existing(targets, overwrite)
     exchange = replacing([*local.values()]) if local else nullcontext(list[Path]())
+    remote = [i for i in range(len(targets)) if i not in local]
+    scratch = tempfile.TemporaryDirectory(prefix="bigdl-caffe-") if remote else nullcontext("")
     try:
-        with tempfile.TemporaryDirectory(prefix="bigdl-caffe-") as folder, exchange as own:
-            parts = {i: Path(folder, str(i)) for i in range(len(targets))}
-            parts.update(zip(local, own, strict=True))
+        with scratch as folder, exchange as own:
+            made = {i: Path(folder, str(i)) for i in remote} | dict(zip(local, own, strict=True))
+            parts = dict(sorted(made.items()))
             yield [*parts.values()]
             _refuse_existing(targets, overwrite)  # again: writing may have taken long
-            paths.upload_together(
-                {os.fspath(targets[i]): parts[i] for i in parts if i not in local}
-            )
+            paths.upload_together({os.fspath(targets[i]): parts[i] for i in remote})
     except FileExistsError:
         raise
     except OSError as error:
