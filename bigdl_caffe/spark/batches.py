@@ -100,7 +100,7 @@ def score_batches(
     CaffeError
         A row failed and ``job.on_error`` is "fail".
     """
-    scorer = _Scorer(job, model, tally or Tally())
+    scorer = _Scorer(job, model, tally or Tally(), job.batch_size)
     position = 0
     for batch in in_batches_of(batches, job.batch_size):
         for part, outputs, errors in scorer.score(batch):
@@ -122,7 +122,7 @@ class _Scorer:
     job: ScoreJob
     model: Model
     tally: Tally
-    rows: int = 1 << 31
+    rows: int
     fitted: int = 0
 
     def score(self, batch: pa.RecordBatch) -> Iterator[Scored]:
@@ -145,7 +145,7 @@ class _Scorer:
         """Try more rows at a time after a while: one large row, or a neighbour, may be gone."""
         self.fitted += 1
         if self.fitted % AGAIN == 0:
-            self.rows *= 2
+            self.rows = min(2 * self.rows, self.job.batch_size)
 
     def _shrink(self, rows: int, error: BaseException) -> None:
         self.rows, self.fitted = max(1, rows // 2), 0

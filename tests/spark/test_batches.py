@@ -74,6 +74,10 @@ def test_rows_come_out_as_they_went_in(batch_size: int, sizes: tuple[int, ...]) 
     assert out["error"] == [None] * 50
 
 
+def test_a_partition_may_have_any_number_of_batches() -> None:
+    assert score(table(rows(700)), batch_size=1)["id"] == list(range(700))
+
+
 def test_no_batch_gives_no_batch() -> None:
     model: Any = Arithmetic()
     assert list(score_batches(iter([]), ScoreJob((FLAT,), BOTH), model)) == []
