@@ -17,6 +17,12 @@ from tests.layers.golden import Case
 from tests.nets import digits
 from tests.paths import REPO
 
+ON_CONNECT = "SPARK_TESTING" in os.environ
+"""Whether the session is one of Spark Connect, as tests/spark/connect runs these tests.
+
+Spark then gives the local server a free port instead of its one usual one.
+"""
+
 
 @pytest.fixture(scope="session")
 def lenet() -> Model:
@@ -37,8 +43,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     ensure_java()
     os.environ["PYSPARK_PYTHON"] = sys.executable
     scratch = tmp_path_factory.mktemp("spark")
+    builder = SparkSession.builder.remote if ON_CONNECT else SparkSession.builder.master
     session = (
-        SparkSession.builder.master("local[2,4]")  # a task may fail three times
+        builder("local[2,4]")  # a task may fail three times
         .appName("bigdl-caffe tests")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
@@ -49,7 +56,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
         .getOrCreate()
     )
-    session.sparkContext.setLogLevel("ERROR")
+    if not ON_CONNECT:
+        session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
 

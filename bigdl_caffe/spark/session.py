@@ -39,7 +39,17 @@ def command_session(name: str, master: str | None, debug: bool = False) -> Itera
         By default spark-submit's, or ``local[*]``.
     debug : bool
         Leave Spark's log on. A session of spark-submit keeps its log as it is.
+
+    Raises
+    ------
+    CaffeError
+        The environment asks for Spark Connect.
     """
+    if "SPARK_REMOTE" in os.environ:
+        raise CaffeError(
+            "SPARK_REMOTE asks for Spark Connect, where commands cannot put their output in place "
+            "whole or not at all: unset it, or call Model.predict in a program"
+        )
     builder = SparkSession.builder.appName(name).config("spark.ui.showConsoleProgress", "false")
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if not submitted:

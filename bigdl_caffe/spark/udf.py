@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -35,11 +34,6 @@ ON_ERROR = ("null", "struct", "fail")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _log = logging.getLogger(__name__)
 
-# A session's functions, so that what they were sent with is not taken for unused.
-_registered: weakref.WeakKeyDictionary[SparkSession, dict[str, SqlFunction]] = (
-    weakref.WeakKeyDictionary()
-)
-
 
 def register_udf(
     spark: SparkSession,
@@ -68,7 +62,8 @@ def register_udf(
     name : str
         Of the function: letters, digits and underscores. A function of that name is replaced.
     model : Model
-        Sent to the executors now; what is done to it later does not change the function.
+        Sent to the executors now. What is done to it later does not change the function, but
+        its ``release()`` ends it.
     fetch : str, sequence of str, or mapping of str to str, optional
         The blob that the function returns; the net's outputs by default. Of several, a struct
         with a field for each, named as the blob or as the mapping says.
@@ -113,9 +108,7 @@ def register_udf(
         pickle_converters(model),
     )
     limit_rows(spark, 8 * max(prod(shape[1:]) for shape in model.inputs.values()))
-    registered = spark.udf.register(name, vectorized(function, _type(planned, on_error)))
-    _registered.setdefault(spark, {})[name.lower()] = function
-    return registered
+    return spark.udf.register(name, vectorized(function, _type(planned, on_error)))
 
 
 def _check(name: str, output_type: str, top_k: int, on_error: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from bigdl_caffe import Model
 
@@ -49,6 +51,12 @@ def png(seed: int) -> bytes:
 def blobs(seeds: range) -> npt.NDArray[np.float32]:
     """Return what the pictures are as input: BGR planes."""
     return np.stack([picture(s)[:, :, ::-1].transpose(2, 0, 1) for s in seeds]).astype(np.float32)
+
+
+def partitions(df: DataFrame) -> list[int]:
+    """Return how many rows each partition has, without RDDs, which Spark Connect lacks."""
+    counts = df.groupBy(F.spark_partition_id().alias("part")).count().orderBy("part").collect()
+    return [row["count"] for row in counts]
 
 
 def assert_close(found: npt.ArrayLike, expected: npt.NDArray[np.float32]) -> None:

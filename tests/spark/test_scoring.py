@@ -18,7 +18,7 @@ from bigdl_caffe import Layer, Model
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.scoring import score, score_classes, score_dataframe
 from bigdl_caffe.spark.ship import ship
-from tests.spark.nets import SMALL, assert_close, blobs, png, small
+from tests.spark.nets import SMALL, assert_close, blobs, partitions, png, small
 
 pytestmark = pytest.mark.spark
 
@@ -50,7 +50,7 @@ def test_rows_order_and_columns_are_kept(images: DataFrame, model: Model, batch_
     after = scored.collect()
     assert [row[:3] for row in after] == [row[:3] for row in before]
     assert {row["error"] for row in after} == {None}
-    assert scored.rdd.getNumPartitions() == images.rdd.getNumPartitions()
+    assert partitions(scored) == partitions(images)
     check(after, model)
 
 

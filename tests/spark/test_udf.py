@@ -30,6 +30,7 @@ from bigdl_caffe.image.recipe import Recipe
 from bigdl_caffe.spark import vectorized
 from bigdl_caffe.spark.udf import register_udf
 from bigdl_caffe.spark.vectorized import HAS_ARROW
+from tests.conftest import ON_CONNECT
 from tests.spark.nets import assert_close, blobs, picture, png, small
 
 pytestmark = pytest.mark.spark
@@ -233,17 +234,14 @@ def test_it_outlives_the_model_and_may_be_replaced(
     register_udf(spark, "f", net)
     del net
     gc.collect()
-    jvm_gc(spark)
+    if not ON_CONNECT:  # Java's collector, after which Spark frees what nothing refers to
+        spark.sparkContext._jvm.java.lang.System.gc()  # type: ignore[union-attr]  # it runs
     assert sql("select f(array(1, 2), array(0, 0)) r")[0].r == [1.0, 2.0]
     register_udf(spark, "F", small(tmp_path, TWO.replace("coeff: -1", "coeff: -2")))
     assert sql("select f(array(1, 2), array(1, 1)) r")[0].r == [-1.0, 0.0]
 
 
-def jvm_gc(spark: SparkSession) -> None:
-    """Have Java forget what nothing refers to; Spark then frees such broadcasts."""
-    spark.sparkContext._jvm.java.lang.System.gc()  # type: ignore[union-attr]  # it runs
-
-
+@pytest.mark.skipif(ON_CONNECT, reason="the server's JVM is not this process's to call")
 def test_scala_calls_it(spark: SparkSession, model: Model, prob: np.ndarray) -> None:
     """The session's own object of the JVM is what Scala programs have."""
     register_udf(spark, "caffe", model, "prob", output_type="class")

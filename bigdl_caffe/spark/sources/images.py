@@ -83,15 +83,15 @@ def image_folder(
         .option("recursiveFileLookup", "true")
         .option("pathGlobFilter", glob(IMAGE_SUFFIXES))
     )
-    try:
-        found = files.load(root).select("path", "content")
-    except AnalysisException as error:
-        raise CaffeError(f"{root} cannot be read: {str(error).splitlines()[0]}") from None
     # What stands before the path in a URI is another for every file system.
     under = f"^[^/]*(?://[^/]*)?{re.escape(_plain(root))}/([^/]+)/."
-    labelled = found.withColumn("class", F.regexp_extract("path", under, 1))
-    # One job that lists names; no picture is read for it.
-    names = sorted(row[0] for row in labelled.select("class").distinct().collect())
+    try:
+        found = files.load(root).select("path", "content")
+        labelled = found.withColumn("class", F.regexp_extract("path", under, 1))
+        # One job that lists names; no picture is read for it.
+        names = sorted(row[0] for row in labelled.select("class").distinct().collect())
+    except AnalysisException as error:  # which Connect raises when it runs, and not before
+        raise CaffeError(f"{root} cannot be read: {str(error).splitlines()[0]}") from None
     _check_classes(root, names, classes)
     known = F.from_json(F.lit(json.dumps(list(classes or names))), "array<string>")
     label = F.call_function("array_position", known, F.col("class")) - 1
