@@ -65,7 +65,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_code_runs(page: Path, folder: Path, request: pytest.FixtureRequest) -> None:
     names: dict[str, Any] = {"__name__": page.stem, "array": np.zeros((2, 1, 8, 8), np.float32)}
     if request.node.get_closest_marker("spark"):
-        names["spark"] = request.getfixturevalue("spark")
+        names["spark"] = spark = request.getfixturevalue("spark")
+        hadoop = spark._jvm.org.apache.hadoop.fs  # Java stands where it was started
+        system = hadoop.FileSystem.get(spark._jsc.hadoopConfiguration())
+        system.setWorkingDirectory(hadoop.Path(folder.as_uri()))
     for info, line, text in blocks(page):
         named = NAMED.match(text)
         if named:

@@ -196,10 +196,18 @@ def test_a_permanent_view_is_refused_by_spark(spark: SparkSession, model: Model,
         sql("create view forever as select caffe(array(1, 2)) c")
 
 
-def test_called_twice_it_runs_once(spark: SparkSession, model: Model) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select caffe(x)[0] a, caffe(x)[1] b from numbers",
+        "select caffe(x)[0] a, count(*) from numbers group by caffe(x)[0]",
+        "select c from numbers lateral view explode(array(caffe(x))) as c where c[0] > 0.5",
+    ],
+)
+def test_called_twice_it_runs_once(spark: SparkSession, model: Model, query: str) -> None:
     register_udf(spark, "caffe", model, "prob")
     spark.range(2).selectExpr("array(id) x").createOrReplaceTempView("numbers")
-    (row,) = spark.sql("explain select caffe(x)[0] a, caffe(x)[1] b from numbers").collect()
+    (row,) = spark.sql(f"explain {query}").collect()
     (called,) = re.findall(r"ArrowEvalPython \[(.*?)\]", row[0])
     assert called.count("caffe(") == 1
 
