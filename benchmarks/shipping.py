@@ -3,7 +3,8 @@
 Every way of sending is a new application on two executors of two workers each, which share
 this host. All workers import what scoring needs; their private memory (USS, what the kernel
 says in ``/proc/self/smaps_rollup``) is read; they open the model, without a forward pass;
-it is read again. "broadcast" is Spark's own broadcast of the same bytes. Linux only.
+it is read again. "broadcast" is Spark's own broadcast of the same bytes; "nothing" is a
+second job that opens no model. Linux only.
 
     python benchmarks/shipping.py out/vgg16/vgg16.prototxt out/vgg16/vgg16.caffemodel
 """
@@ -32,8 +33,8 @@ from bigdl_caffe.spark.ship import CONF, ship
 from bigdl_caffe.spark.worker import prepare
 
 MIB = 2**20
-PLAIN = "broadcast"
-WAYS = ["mapped", "file", "artifact", "copy", PLAIN]
+NOTHING, PLAIN = "nothing", "broadcast"
+WAYS = [NOTHING, "mapped", "file", "artifact", "copy", PLAIN]
 WORKERS = 4
 
 
@@ -67,6 +68,8 @@ def on_every_worker(
 
 def sender(spark: SparkSession, model: Model, way: str) -> Callable[[], object]:
     """Send ``model`` and return what a worker does to have it."""
+    if way == NOTHING:
+        return lambda: None
     if way == PLAIN:
         memory = io.BytesIO()
         model.write_bundle(memory)
