@@ -87,12 +87,12 @@ class Tally:
 TaskKey = tuple[int, int]
 """Stage and partition: an attempt at the same work replaces an earlier one."""
 
-Tallies = dict[TaskKey, tuple[str, Tally]]
-"""Of each task, its executor and its counts."""
+Tallies = dict[TaskKey, tuple[int, str, Tally]]
+"""Of each task, its attempt, its executor and its counts."""
 
 
 class _ByTask(AccumulatorParam[Tallies]):
-    """Joins what tasks tell."""
+    """Joins what tasks tell: one does in parts where coalesce() or two models are in a stage."""
 
     def zero(self, value: Tallies) -> Tallies:
         """Return no tasks."""
@@ -100,7 +100,12 @@ class _ByTask(AccumulatorParam[Tallies]):
 
     def addInPlace(self, value1: Tallies, value2: Tallies) -> Tallies:  # noqa: N802 (Spark's name)
         """Add tasks to those that are known."""
-        value1.update(value2)
+        for key, (attempt, executor, tally) in value2.items():
+            total = Tally()
+            if key in value1 and value1[key][0] == attempt:
+                total.add(value1[key][2])
+            total.add(tally)
+            value1[key] = attempt, executor, total
         return value1
 
 
@@ -131,7 +136,7 @@ class Metrics:
     def total(self) -> Tally:
         """The sum over all tasks."""
         total = Tally()
-        for _, tally in list(self.tallies.value.values()):
+        for _, _, tally in list(self.tallies.value.values()):
             total.add(tally)
         return total
 
@@ -139,7 +144,7 @@ class Metrics:
     def executors(self) -> Mapping[str, Tally]:
         """The sum for each executor, named "host/process"."""
         found: dict[str, Tally] = {}
-        for executor, tally in list(self.tallies.value.values()):
+        for _, executor, tally in list(self.tallies.value.values()):
             found.setdefault(executor, Tally()).add(tally)
         return found
 

@@ -102,7 +102,7 @@ def _announce(shipped: Shipped, device: torch.device, dtype: str, seconds: float
     mark = own_folder() / f"said-{os.getppid()}"
     try:
         mark.touch(mode=0o600, exist_ok=False)
-    except FileExistsError:
+    except OSError:  # it was said; or the disk is full, which a line in a log is no reason to tell
         return
     size = f"{shipped.parcel.size / 1e6:.1f} MB, way '{shipped.way}', opened in {seconds:.2f} s"
     place = device if device.type == "cuda" else "the CPU (Spark assigned no GPU)"
@@ -140,4 +140,5 @@ class ScoreTask:
             yield from score_batches(batches, self.job, model, partition, tally)
         finally:  # a LIMIT ends a task before its rows do
             if self.tallies is not None and context:
-                self.tallies.add({(context.stageId(), partition): (executor_name(), tally)})
+                told = context.taskAttemptId(), executor_name(), tally
+                self.tallies.add({(context.stageId(), partition): told})
