@@ -68,6 +68,10 @@ def find_feeds(
     if feed and input_col:
         raise CaffeError("give input_col or feed, not both")
     named = dict(feed) if feed else _only_input(model, schema, input_col)
+    if not isinstance(binary, str) and (unfed := [blob for blob in binary if blob not in named]):
+        raise CaffeError(
+            f"binary says what {', '.join(unfed)} holds, which is not fed: {', '.join(named)} is"
+        )
     found: list[Feed] = []
     problems: list[str] = []
     for blob, column in named.items():

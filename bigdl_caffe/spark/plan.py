@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from pyspark.ml.linalg import VectorUDT
@@ -59,7 +60,8 @@ class Scoring:
         the blob has one number a row); a Spark ML vector; the float32 numbers' bytes,
         little-endian; a struct of its ``shape`` and ``data``.
     classes_of : str, optional
-        The blob that ``prediction_col`` and ``top_k`` judge: the first of ``fetch`` by default.
+        The blob that ``prediction_col`` and ``top_k`` judge: by default the first of ``fetch``,
+        or of the net's outputs where nothing is fetched.
     prediction_col : str, optional
         Column for the 0-based class, the position of the blob's largest number.
     prediction_type : {"double", "int"}
@@ -165,10 +167,14 @@ def _check_options(scoring: Scoring) -> None:
         )
         if value not in known
     ]
-    if scoring.batch_size < 1:
-        problems.append(f"batch_size is {scoring.batch_size}: give at least 1")
-    if scoring.top_k < 0:
-        problems.append(f"top_k is {scoring.top_k}: give the number of classes, 0 for none")
+    problems += [
+        f"{name} is {value!r}: give a whole number of at least {least}"
+        for name, value, least in (
+            ("batch_size", scoring.batch_size, 1),
+            ("top_k", scoring.top_k, 0),
+        )
+        if not isinstance(value, Integral) or value < least
+    ]
     if problems:
         raise CaffeError(*problems)
 
@@ -185,8 +191,10 @@ def _outputs(model: Model, scoring: Scoring) -> Iterator[Output]:
     for blob in blobs:
         yield Output(blob, columns.get(blob, blob), scoring.output_type)
     if not (scoring.prediction_col or scoring.top_k):
+        if not blobs:
+            raise CaffeError("nothing is asked for: give fetch, prediction_col or top_k")
         return
-    (judged,) = model.check_fetch([scoring.classes_of or blobs[0]])
+    (judged,) = model.check_fetch([scoring.classes_of or (blobs or model.outputs)[0]])
     labels = tuple(scoring.labels)
     _check_classes(model, judged, labels)
     if scoring.prediction_col:
@@ -206,7 +214,8 @@ def _check_fed(model: Model, fed: Sequence[str], blobs: Sequence[str]) -> None:
 
 def _check_classes(model: Model, blob: str, labels: Sequence[str]) -> None:
     shape = model.net.shapes[blob]
-    feeding.check_classes(blob, shape if model.row_wise([blob]) else (1, *shape))
+    shape = shape if model.row_wise([blob]) else (1, *shape)
+    feeding.check_classes(blob, shape)
     if labels and len(labels) != prod(shape[1:]):
         raise CaffeError(
             f"there are {len(labels)} labels for the {prod(shape[1:])} classes of '{blob}': "

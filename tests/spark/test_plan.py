@@ -48,6 +48,13 @@ def test_output_types(model: Model, output_type: str, kind: str) -> None:
     assert added(plan(model, IMAGES, scoring)) == {"p": kind}
 
 
+def test_classes_alone(model: Model) -> None:
+    scoring = Scoring(fetch=(), classes_of="prob", top_k=1, on_error="drop")
+    assert list(added(plan(model, IMAGES, scoring))) == ["top"]
+    with pytest.raises(CaffeError, match="nothing is asked for"):
+        plan(model, IMAGES, Scoring(fetch=()))
+
+
 def test_classes(model: Model) -> None:
     scoring = Scoring(
         fetch=["ip", "prob"],
