@@ -138,6 +138,10 @@ def test_a_picture_that_is_missing_is_a_row_with_a_problem(
     assert [row["label"] for row in rows] == [3, -1, 5]
     assert [bool(row["content"]) for row in rows] == [True, False, True]
     assert "no such file" in rows[1]["problem"]
+    (tmp_path / "absolute").write_bytes(b"%b/a b.png 3\n\xff.png 1" % bytes(tmp_path))
+    found, missing = sources.image_list(spark, tmp_path / "absolute").collect()
+    assert found["content"] == rows[0]["content"]
+    assert missing["path"].endswith(r"\xff.png")
     (tmp_path / "bad").write_text("a.png 1\nb.png one\n")
     (tmp_path / "empty").write_text("")
     for name, words in [

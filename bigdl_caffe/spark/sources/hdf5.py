@@ -94,15 +94,15 @@ def hdf5(
     files = _files(path)
     with _opened(files[0]) as first:
         columns = {name: _Column.of(first, name, files[0]) for name in datasets or _names(first)}
-    lengths = {file: _rows(file, columns) for file in files}
-    total = sum(lengths.values())
+    lengths = [_rows(file, columns) for file in files]
+    total = sum(lengths)
     if not total:
         raise CaffeError(f"{os.fspath(path)}: the datasets {', '.join(columns)} have no rows")
     size = total * sum(column.row_bytes for column in columns.values())
     rows = -(-total // number_of_splits(spark, size, num_partitions))
     splits = [
         _RowRange(file, start, min(start + rows, length))
-        for file, length in lengths.items()
+        for file, length in zip(files, lengths, strict=True)
         for start in range(0, length, rows)
     ]
     fields = [

@@ -105,7 +105,7 @@ def image_list(
     *,
     num_partitions: int | None = None,
 ) -> DataFrame:
-    """Return the pictures of a list of names and labels, in the order of the list.
+    r"""Return the pictures of a list of names and labels, in the order of the list.
 
     Parameters
     ----------
@@ -115,7 +115,8 @@ def image_list(
         ImageData's ``source``: a name, a space and a whole number a line. Every executor has
         to see it, and the pictures.
     root : path or URI, optional
-        The folder that the names are relative to; by default the working directory.
+        What stands before every name, as ImageData's ``root_folder``. Without it names are
+        relative to the working directory, and absolute ones stay as they are.
     num_partitions : int, optional
         By default as many as Spark's default, and one for 1024 pictures.
 
@@ -123,7 +124,7 @@ def image_list(
     -------
     DataFrame
         ======= ====== ==========================================================
-        path    string ``root`` and the name
+        path    string ``root`` and the name; bytes that are not UTF-8 as ``\xff``
         label   int    as the list has it: from 0 in Caffe
         content binary the file; null if it could not be read
         problem string null, or why it could not
@@ -141,7 +142,8 @@ def image_list(
     parts = number_of_splits(spark, len(places) * _PICTURE_BYTES, num_partitions)
     step = -(-len(places) // parts)
     splits = [_Lines(path, places[i], i, step) for i in range(0, len(places), step)]
-    return read_splits(spark, splits, _ListReader(absolute(root or ".")), _LISTED)
+    reader = _ListReader(f"{absolute(root)}/" if root else "", os.getcwd())
+    return read_splits(spark, splits, reader, _LISTED)
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ class _Lines(Split):
 @dataclass(frozen=True)
 class _ListReader:
     root: str
+    cwd: str
+    """The driver's working directory."""
 
     def __call__(self, split: _Lines) -> Iterator[pa.RecordBatch]:
         """Read the pictures of some lines."""
@@ -163,11 +167,11 @@ class _ListReader:
         return in_batches((self._row(name, label) for _, (name, label) in lines), _LISTED)
 
     def _row(self, name: str, label: int) -> Row:
-        path = f"{self.root}/{name.lstrip('/')}"
+        path = self.root + name.lstrip("/") if self.root else posixpath.join(self.cwd, name)
         try:
-            return (path, label, read_bytes(path), None)
+            return (_utf8(path), label, read_bytes(path), None)
         except CaffeError as error:
-            return (path, label, None, str(error))
+            return (_utf8(path), label, None, _utf8(str(error)))
 
 
 def _lines(path: str, byte: int = 0, before: int = 0) -> Iterator[tuple[int, tuple[str, int]]]:
@@ -180,6 +184,11 @@ def _lines(path: str, byte: int = 0, before: int = 0) -> Iterator[tuple[int, tup
         for number, line in enumerate(io.BufferedReader(cast(io.RawIOBase, raw)), before + 1):
             yield byte, listed(line, f"{path}, line {number}")
             byte += len(line)
+
+
+def _utf8(text: str) -> str:
+    """Return text that a column can hold: a name may have bytes that are not UTF-8."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _root(path: PathLike) -> str:
