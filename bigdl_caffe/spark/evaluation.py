@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark import RDD, TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql.types import ArrayType, NumericType
@@ -20,6 +21,7 @@ from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.arrow import place
 from bigdl_caffe.spark.criteria import Array, Metric, chosen
+from bigdl_caffe.spark.numbers import is_list
 from bigdl_caffe.spark.rdd import is_rdd, rdd_task
 from bigdl_caffe.spark.scoring import score_dataframe
 
@@ -224,9 +226,12 @@ def _judge(judges: Sequence[Metric], batches: Iterator[pa.RecordBatch]) -> Itera
 def _dense(column: pa.Array) -> Array:
     """Return numbers, or lists of as many numbers each, with a row for each."""
     rows = len(column)
-    while pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+    while is_list(column.type):
+        if column.null_count or len(pc.unique(pc.list_value_length(column))) > 1:
+            raise CaffeError(
+                "the outputs or labels are null, or of different numbers of values: leave out "
+                "such rows before they are judged"
+            )
         column = column.flatten()
-    if len(column) % rows:
-        raise CaffeError("the rows have different numbers of values: they cannot be judged")
     numbers: Array = column.to_numpy(zero_copy_only=False).astype(np.float64)
     return numbers.reshape(rows, -1)

@@ -29,17 +29,16 @@ def in_batches_of(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.R
             waiting.append(part)
             count, size = count + part.num_rows, size + part.get_total_buffer_size()
             if count == rows or size > WAITING_BYTES:
-                yield _joined(waiting)
+                yield from _joined(waiting)
                 waiting, count, size = [], 0, 0
     if waiting:
-        yield _joined(waiting)
+        yield from _joined(waiting)
 
 
-def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
-    if len(parts) == 1:
-        return parts[0]
-    (batch,) = pa.Table.from_batches(parts).combine_chunks().to_batches()
-    return batch
+def _joined(parts: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Return parts as one batch; as several only where a column would have over 2 GiB."""
+    batches: list[pa.RecordBatch] = pa.Table.from_batches(parts).combine_chunks().to_batches()
+    return batches
 
 
 def in_parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
