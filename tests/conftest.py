@@ -43,9 +43,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     ensure_java()
     os.environ["PYSPARK_PYTHON"] = sys.executable
     scratch = tmp_path_factory.mktemp("spark")
-    builder = SparkSession.builder.remote if ON_CONNECT else SparkSession.builder.master
+    builder = SparkSession.builder
     session = (
-        builder("local[2,4]")  # a task may fail three times
+        # On a classic session a task may fail three times.
+        (builder.remote("local[2]") if ON_CONNECT else builder.master("local[2,4]"))
         .appName("bigdl-caffe tests")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")

@@ -38,6 +38,7 @@ LEFT_OUT = {
     "looks into a broadcast": ["scoring::test_workers_share_one_copy_of_the_weights"],
     "sets up the driver's Hadoop": ["persist::test_another_file_system"],
     "starts another Spark": ["persist::test_between_spark_3_5_and_this_one"],
+    "needs a task to be tried again": ["scoring::test_a_killed_worker_costs_no_row"],
     "takes long, and says nothing new here": [
         "scoring::test_numbers",
         "scoring::test_every_seventh_image_is_broken",
