@@ -72,8 +72,7 @@ def _numbers(read: numbers.Reader, column: pa.Array, feed: Feed) -> Rows:
 
 
 def _tensors(column: pa.Array, feed: Feed) -> Rows:
-    # One sort of binary for all, without a copy of the bytes; Arrow can do little with some.
-    column = column.cast(pa.large_binary())
+    column = column.cast(pa.large_binary())  # one sort for both, without a copy of the bytes
     return _numbers(partial(numbers.tensors, dtype=feed.dtype), column, feed)
 
 
@@ -138,12 +137,7 @@ def _struct(fields: dict[str, _Test]) -> _Test:
 
 _is_integer = pa.types.is_integer
 _is_number = _any_of(_is_integer, pa.types.is_floating, pa.types.is_decimal)
-_is_binary = _any_of(
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-    pa.types.is_fixed_size_binary,
-    lambda kind: str(kind) == "binary_view",  # which pyarrow 15 does not know
-)
+_is_binary = _any_of(pa.types.is_binary, pa.types.is_large_binary)  # Spark has no other
 _KINDS: dict[str, _Test] = {
     "encoded": _is_binary,
     "image": _struct(

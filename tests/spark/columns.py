@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from bigdl_caffe.spark.columns import Feed, read
 
+BINARIES = (pa.binary(), pa.large_binary())
 SIZES = dict.fromkeys(["height", "width", "nChannels", "mode"], pa.int32())
 IMAGE = pa.struct({"origin": pa.string(), **SIZES, "data": pa.binary()})
 SHAPED = pa.struct({"shape": pa.list_(pa.int32()), "data": pa.list_(pa.float32())})

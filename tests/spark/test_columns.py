@@ -13,7 +13,7 @@ from PIL import Image
 
 from bigdl_caffe.image.recipe import Recipe
 from bigdl_caffe.spark.columns import READERS, Feed, kind_of, read
-from tests.spark.columns import GOOD, IMAGE, SHAPED, SIZES, VECTOR, found
+from tests.spark.columns import BINARIES, GOOD, IMAGE, SHAPED, SIZES, VECTOR, found
 
 COLOUR = Recipe(3, resize=(2, 2))
 
@@ -28,7 +28,7 @@ def png(value: int) -> bytes:
     return file_of(np.full((2, 2, 3), value, np.uint8))
 
 
-@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()], ids=str)
+@pytest.mark.parametrize("kind", BINARIES, ids=str)
 def test_encoded_images(kind: pa.DataType) -> None:
     feed = Feed("data", 0, "encoded", (3, 2, 2), COLOUR)
     values, errors = found([png(5), b"no picture", None, b"", png(7)], kind, feed)
@@ -113,8 +113,7 @@ def test_the_recipes_limit_is_kept() -> None:
 
 
 TYPES: list[tuple[pa.DataType, str | None]] = [
-    *((kind, "encoded") for kind in (pa.binary(), pa.large_binary(), pa.binary_view())),
-    (pa.binary(16), "encoded"),
+    *((kind, "encoded") for kind in BINARIES),
     (IMAGE, "image"),
     (VECTOR, "vector"),
     (SHAPED, "shaped"),

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigdl_caffe.spark.columns import Feed, read
-from tests.spark.columns import GOOD, SHAPED, VECTOR, found, vector
+from tests.spark.columns import BINARIES, GOOD, SHAPED, VECTOR, found, vector
 
 CELLS = st.integers(-100, 100) | st.just(None)
 FLAT = st.lists(CELLS, max_size=5) | st.lists(st.integers(-9, 9), min_size=4, max_size=4)
@@ -40,7 +40,7 @@ NUMBERS: dict[str, list[tuple[pa.DataType, st.SearchStrategy[Any]]]] = {
             ),
         )
     ],
-    "tensor": [(kind, BYTES) for kind in (pa.binary(), pa.large_binary(), pa.binary_view())],
+    "tensor": [(kind, BYTES) for kind in BINARIES],
 }
 
 
@@ -67,6 +67,7 @@ def plainly(kind: str, value: Any) -> list[float] | None:
     return value if value is not None and len(value) == 4 and None not in value else None
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_numbers_are_what_python_reads_row_by_row(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(NUMBERS)))
@@ -109,7 +110,7 @@ def test_bad_numbers_leave_the_others_alone(kind: str, value: Any, reason: str) 
 def test_raw_numbers_of_other_types(dtype: str) -> None:
     rows = [np.array(values, dtype).tobytes() for values in ([1, 2, 3, 4], [5, 6, 7, 8])]
     feed = Feed("data", 0, "tensor", (2, 2), dtype=dtype)
-    for kind in (pa.binary(), pa.binary(len(rows[0]))):
+    for kind in BINARIES:
         assert found(rows, kind, feed)[0] == [[1, 2, 3, 4], [5, 6, 7, 8]]
     wrong = found([*rows, bytes(3)], pa.binary(), feed)[1][2]
     assert wrong is not None
