@@ -36,7 +36,7 @@ score: java ## score the example's images with its model, on Spark
 	  --labels $(DIGITS)/classes.txt --truth $(DIGITS)/labels.txt
 
 test: .venv/installed-dev java ## run all the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 smoke: java $(SPARK35)/installed ## run the tests that Spark 3.5 has to pass too
 	PYTHONPATH=$(CURDIR)/$(SPARK35) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -k 'not killed_executor' $(SMOKE)

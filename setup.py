@@ -41,6 +41,7 @@ EXTRAS["dev"] = [
     "pre-commit>=3.5",
     "pyspark[connect]>=3.5",
     "pytest>=8",
+    "pytest-xdist>=3.5",
     "ruff>=0.6",
     "scikit-learn>=1.3",
     "setuptools>=70.1",
