@@ -135,7 +135,7 @@ def _prediction(made: Made, output: Output) -> pa.Array:
 
 def _top(made: Made, output: Output) -> pa.Array:
     """Return the best classes: of equals, those of lower number first."""
-    orders = [np.argsort(-part, axis=1, kind="stable")[:, : output.top] for part in made.parts]
+    orders = [_best(part, output.top) for part in made.parts]
     scores = [np.take_along_axis(p, o, 1) for p, o in zip(made.parts, orders, strict=True)]
     classes = np.concatenate([*(o.reshape(-1) for o in orders), np.empty(0, np.int64)])
     values = np.concatenate([*(s.reshape(-1) for s in scores), np.empty(0, np.float32)])
@@ -145,6 +145,16 @@ def _top(made: Made, output: Output) -> pa.Array:
     entries = pa.StructArray.from_arrays(list(fields.values()), list(fields))
     offsets = made.offsets([order.shape[1] for order in orders])
     return pa.ListArray.from_arrays(offsets, entries, mask=pa.array(~made.valid))
+
+
+def _best(part: Floats, top: int) -> npt.NDArray[np.int64]:
+    """Return where each row's largest numbers are, in the order that argmax has for the first.
+
+    Of equals the earlier is the larger, and NaN is larger than all.
+    """
+    ascending = np.argsort(part[:, ::-1], axis=1, kind="stable")
+    best: npt.NDArray[np.int64] = part.shape[1] - 1 - ascending[:, : -top - 1 : -1]
+    return best
 
 
 def _struct(fields: dict[str, pa.Array], valid: Mask) -> pa.StructArray:

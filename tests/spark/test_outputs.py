@@ -73,6 +73,12 @@ def test_top(top: int) -> None:
     assert [e["label"] for e in rows[0]] == ["dog", "owl", "cat"][:top]
 
 
+def test_the_best_class_is_the_one_predicted_whatever_the_numbers() -> None:
+    scores = np.float32([[0, np.nan, np.nan], [np.inf, -np.inf, np.nan], [-np.inf, 1, 1]])
+    best = [row[0]["class"] for row in build("top", [scores], top=1)]
+    assert best == build("class", [scores]) == [1, 2, 1]
+
+
 @pytest.mark.parametrize("kind", ["array", "float", "vector", "binary", "struct", "class", "top"])
 def test_no_row_is_good(kind: str) -> None:
     array = column(Output("blob", "c", kind, top=2), made([], True, np.zeros(3, bool)))
