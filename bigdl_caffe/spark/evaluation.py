@@ -17,11 +17,11 @@ from pyspark import RDD, TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql.types import ArrayType, NumericType
 
-from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.arrow import place
 from bigdl_caffe.spark.criteria import Array, Metric, chosen
 from bigdl_caffe.spark.numbers import is_list
+from bigdl_caffe.spark.plan import count_classes
 from bigdl_caffe.spark.rdd import is_rdd, rdd_task
 from bigdl_caffe.spark.scoring import score_dataframe
 
@@ -73,8 +73,7 @@ def evaluate(
     (blob,) = _one(model.check_fetch(None if fetch is None else [fetch]))
     judges = chosen(metrics, model, blob)
     if any(judge.classes for judge in judges):
-        shape = model.net.shapes[blob]
-        feeding.check_classes(blob, shape if model.row_wise([blob]) else (1, *shape))
+        count_classes(model, blob)
     if is_rdd(data):
         if how or label_col != "label":
             raise CaffeError("label_col and the options of scoring are for DataFrames only")

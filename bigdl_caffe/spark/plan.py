@@ -213,14 +213,26 @@ def _check_fed(model: Model, fed: Sequence[str], blobs: Sequence[str]) -> None:
 
 
 def _check_classes(model: Model, blob: str, labels: Sequence[str]) -> None:
+    classes = count_classes(model, blob)
+    if labels and len(labels) != classes:
+        raise CaffeError(
+            f"there are {len(labels)} labels for the {classes} classes of '{blob}': "
+            "give one for each class"
+        )
+
+
+def count_classes(model: Model, blob: str) -> int:
+    """Return how many classes a row of ``blob`` scores.
+
+    Raises
+    ------
+    CaffeError
+        A row is not one list of scores.
+    """
     shape = model.net.shapes[blob]
     shape = shape if model.row_wise([blob]) else (1, *shape)
     feeding.check_classes(blob, shape)
-    if labels and len(labels) != prod(shape[1:]):
-        raise CaffeError(
-            f"there are {len(labels)} labels for the {prod(shape[1:])} classes of '{blob}': "
-            "give one for each class"
-        )
+    return prod(shape[1:])
 
 
 def _as_it_is(output: Output, model: Model, row_wise: bool) -> Output:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame
 
-from bigdl_caffe import feeding
 from bigdl_caffe.spark.arrow import map_arrow
 from bigdl_caffe.spark.metrics import Metrics
-from bigdl_caffe.spark.plan import Scoring, plan
+from bigdl_caffe.spark.plan import Scoring, count_classes, plan
 from bigdl_caffe.spark.ranking import PREDICTION
 from bigdl_caffe.spark.rdd import is_rdd, score_rdd
 from bigdl_caffe.spark.ship import ship
@@ -87,8 +86,7 @@ def score_classes(
     """
     (blob,) = model.check_fetch(fetch)
     if is_rdd(data):
-        shape = model.net.shapes[blob]
-        feeding.check_classes(blob, shape if model.row_wise(fetch) else (1, *shape))
+        count_classes(model, blob)
         scores = score_rdd(model, data, batch_size=batch_size, fetch=fetch, **how)
         return scores.map(lambda row: int(row.argmax()))
     only: dict[str, Any] = {

@@ -17,7 +17,7 @@ from pyspark.sql.types import StructType
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format.paths import PathLike
 from bigdl_caffe.spark.sources.pnm import pnm
-from bigdl_caffe.spark.sources.splits import Row
+from bigdl_caffe.spark.sources.splits import Row, number_of_splits
 from bigdl_caffe.spark.ways import is_connect
 
 _HADOOP = "org.apache.hadoop.io."
@@ -83,7 +83,10 @@ def sequence_file(
             "in a classic session and save them as Parquet"
         )
     found = _look(spark, os.fspath(path))
-    most = {} if num_partitions is None else {_MOST_BYTES: str(-(-found.bytes // num_partitions))}
+    most = {}
+    if num_partitions is not None:
+        parts = number_of_splits(spark, found.bytes, num_partitions)
+        most[_MOST_BYTES] = str(-(-found.bytes // parts))
     raw = f"{_HADOOP}BytesWritable"
     records: RDD[Any] = spark.sparkContext.newAPIHadoopFile(
         os.fspath(path), _FORMAT, raw, raw, conf=most
