@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DataType, StructField, StructType
 
 from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.spark.environment import Portable
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ _ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
 FEW, FEWER = 128, 32
 BATCH_BYTES = 64 << 20
-_set_here: weakref.WeakKeyDictionary[SparkSession, str] = weakref.WeakKeyDictionary()
+OURS = "spark.bigdl.caffe.arrow.rows"
+"""Where we note which number we set: a session's copies, as streams have them, know it too."""
+
 _NOT_IN_ARROW = ("yearmonthinterval", "interval")
 _log = logging.getLogger(__name__)
 
@@ -30,11 +33,16 @@ def place(position: int) -> str:
     return f"c{position}"
 
 
+def tells_case_apart(spark: SparkSession) -> bool:
+    """Whether names of columns that differ in case alone are different ones to ``spark``."""
+    return spark.conf.get("spark.sql.caseSensitive") == "true"
+
+
 def map_arrow(
     df: DataFrame,
     task: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
     added: Sequence[StructField],
-    row_bytes: int = 0,
+    inputs: Mapping[str, Shape],
 ) -> DataFrame:
     """Run ``task``, which appends the columns ``added``, over ``df``.
 
@@ -43,8 +51,8 @@ def map_arrow(
 
     Parameters
     ----------
-    row_bytes : int
-        What a row may take: batches of Spark's get no more rows than fit into `BATCH_BYTES`.
+    inputs : mapping of str to Shape
+        The net's: batches of Spark's get no more rows of them than fit into `BATCH_BYTES`.
 
     Raises
     ------
@@ -52,7 +60,7 @@ def map_arrow(
         Spark cannot pass a column to Python.
     """
     _check_types(df.schema)
-    limit_rows(df.sparkSession, row_bytes)
+    limit_rows(df.sparkSession, inputs)
     fields = [*df.schema.fields, *added]
     places = [place(i) for i in range(len(fields))]
     schema = StructType(
@@ -84,7 +92,12 @@ def _types(kind: DataType) -> Iterator[DataType]:
             yield from _types(part)
 
 
-def limit_rows(spark: SparkSession, row_bytes: int) -> None:
+def _row_bytes(inputs: Mapping[str, Shape]) -> int:
+    """Return what a row of a net's inputs takes, if it comes as doubles."""
+    return 8 * sum(prod(shape[1:]) for shape in inputs.values())
+
+
+def limit_rows(spark: SparkSession, inputs: Mapping[str, Shape]) -> None:
     """Bring Spark's Arrow batches from 10000 rows, too many for images, to a few.
 
     Spark before 4.0 does not limit their bytes, of which a column must have less than 2 GiB.
@@ -92,11 +105,11 @@ def limit_rows(spark: SparkSession, row_bytes: int) -> None:
     lowered where a net has wider rows than those before it.
     """
     given = spark.conf.get(_ROWS, None)  # not even Spark's default counts as given
-    ours = _set_here.get(spark)
+    ours = spark.conf.get(OURS, None)
     few = FEW if spark.conf.isModifiable(_BYTES) else FEWER
-    rows = max(1, min(few, BATCH_BYTES // max(1, row_bytes)))
+    rows = max(1, min(few, BATCH_BYTES // max(1, _row_bytes(inputs))))
     if given is not None and (given != ours or rows >= int(given)):
         return
     spark.conf.set(_ROWS, str(rows))
-    _set_here[spark] = str(rows)
+    spark.conf.set(OURS, str(rows))
     _log.warning("%s is set to %d for this session: it had Spark's default", _ROWS, rows)

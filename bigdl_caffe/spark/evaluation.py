@@ -20,6 +20,7 @@ from pyspark.sql.types import ArrayType, NumericType
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.arrow import place
 from bigdl_caffe.spark.criteria import Array, Metric, chosen
+from bigdl_caffe.spark.environment import Portable
 from bigdl_caffe.spark.numbers import is_list
 from bigdl_caffe.spark.plan import count_classes
 from bigdl_caffe.spark.rdd import is_rdd, rdd_task
@@ -160,7 +161,7 @@ def _of_rdd(
             sums.add(np.stack([row for _, (row,) in held]), np.stack(labels), places)
         yield sums
 
-    return rdd.mapPartitions(judged).collect()
+    return rdd.mapPartitions(Portable(judged)).collect()
 
 
 def _pairs(elements: Iterable[Any], partition: int) -> Iterator[Any]:
@@ -196,7 +197,7 @@ def _of_dataframe(
     wanted = [scored.columns.index(name) for name in (label_col, output, error)]
     plain = scored.toDF(*map(place, range(len(scored.columns)))).select(*map(place, wanted))
     found = plain.mapInArrow(
-        partial(_judge, judges), "values array<double>, rows bigint, failed bigint"
+        Portable(partial(_judge, judges)), "values array<double>, rows bigint, failed bigint"
     )
     return [Sums(judges, 0, row.rows, row.failed, row.values) for row in found.collect()]
 

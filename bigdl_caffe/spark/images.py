@@ -14,6 +14,7 @@ from pyspark.sql import Row
 
 from bigdl_caffe.errors import CaffeError, ImageError
 from bigdl_caffe.image import Recipe, batch
+from bigdl_caffe.spark.environment import Portable
 from bigdl_caffe.spark.pictures import structs
 from bigdl_caffe.spark.rdd import is_rdd, rdd_task
 from bigdl_caffe.spark.scoring import score_dataframe
@@ -59,7 +60,7 @@ def _predict_rdd(
         for element, (prediction,) in task(map(_as_dict, partition), row_of):
             yield {**element, key: prediction}
 
-    return images.mapPartitions(predicted, preservesPartitioning=True)
+    return images.mapPartitions(Portable(predicted), preservesPartitioning=True)
 
 
 def _as_dict(element: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark import ranking
+from bigdl_caffe.spark.arrow import tells_case_apart
 from bigdl_caffe.spark.feeds import find_feeds
 from bigdl_caffe.spark.metrics import Metrics
 from bigdl_caffe.spark.output import replaced
@@ -150,8 +151,7 @@ def _with_truth(scored: DataFrame, path: str | None, truth: Mapping[str, int]) -
             "--truth takes rows that have a path, and an output that has one number a class: "
             "leave it out, or --fetch another blob"
         )
-    exact = scored.sparkSession.conf.get("spark.sql.caseSensitive") == "true"
-    check_names(scored.columns, [ranking.TRUTH], exact)
+    check_names(scored.columns, [ranking.TRUTH], tells_case_apart(scored.sparkSession))
     return ranking.with_truth(scored, path, truth)
 
 

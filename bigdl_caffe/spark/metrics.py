@@ -87,8 +87,11 @@ class Tally:
 TaskKey = tuple[int, int]
 """Stage and partition: an attempt at the same work replaces an earlier one."""
 
-Tallies = dict[TaskKey, tuple[int, str, Tally]]
-"""Of each task, its attempt, its executor and its counts."""
+TASKS_KEPT = 20_000
+"""Tasks that are told apart; of those before them the sums by executor are kept."""
+
+Tallies = dict["TaskKey | str", tuple[int, str, Tally]]
+"""Of each task, its attempt, its executor and its counts; of old ones, by the executor alone."""
 
 
 class _ByTask(AccumulatorParam[Tallies]):
@@ -106,7 +109,17 @@ class _ByTask(AccumulatorParam[Tallies]):
                 total.add(value1[key][2])
             total.add(tally)
             value1[key] = attempt, executor, total
+        if len(value1) > TASKS_KEPT:
+            _fold(value1)
         return value1
+
+
+def _fold(tallies: Tallies) -> None:
+    """Sum up the older half of the tasks: a stream has no end of them."""
+    for key in list(tallies)[: len(tallies) // 2]:
+        _, executor, tally = tallies.pop(key)
+        total = tallies.setdefault(executor, (0, executor, Tally()))[2]
+        total.add(tally)
 
 
 class Metrics:

@@ -175,6 +175,10 @@ def _check_options(scoring: Scoring) -> None:
         )
         if not isinstance(value, Integral) or value < least
     ]
+    if scoring.labels and not scoring.top_k:
+        problems.append("labels are the names of the best classes: give top_k too")
+    if scoring.classes_of and not (scoring.top_k or scoring.prediction_col):
+        problems.append("classes_of names a blob to judge: give prediction_col or top_k too")
     if problems:
         raise CaffeError(*problems)
 

@@ -13,6 +13,7 @@ from pyspark import RDD, TaskContext
 from pyspark.sql import SparkSession
 
 from bigdl_caffe.errors import CaffeError, ShapeError
+from bigdl_caffe.spark.environment import Portable
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.ways import Shipped
 from bigdl_caffe.spark.worker import pickle_converters, prepare
@@ -66,7 +67,7 @@ def score_rdd(
         for _, arrays in task(partition):
             yield arrays[0] if len(arrays) == 1 else arrays
 
-    return rdd.mapPartitions(outputs, preservesPartitioning=True)
+    return rdd.mapPartitions(Portable(outputs), preservesPartitioning=True)
 
 
 def is_rdd(data: Any) -> TypeGuard[RDD[Any]]:

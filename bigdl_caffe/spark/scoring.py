@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame
 
-from bigdl_caffe.spark.arrow import map_arrow
+from bigdl_caffe.spark.arrow import map_arrow, tells_case_apart
 from bigdl_caffe.spark.metrics import Metrics
 from bigdl_caffe.spark.plan import Scoring, count_classes, plan
 from bigdl_caffe.spark.ranking import PREDICTION
@@ -57,16 +56,14 @@ def score_as(
     model: Model, df: DataFrame, scoring: Scoring, metrics: Metrics | None = None
 ) -> DataFrame:
     """As `score_dataframe`, with the options in one piece."""
-    exact = df.sparkSession.conf.get("spark.sql.caseSensitive") == "true"
-    planned = plan(model, df.schema, scoring, exact)
+    planned = plan(model, df.schema, scoring, tells_case_apart(df.sparkSession))
     task = ScoreTask(
         planned.job,
         ship(df.sparkSession, model),
         pickle_converters(model),
         metrics.tallies if metrics else None,
     )
-    row = max(prod(shape[1:]) for shape in model.inputs.values())
-    return map_arrow(df, task, planned.added, row_bytes=8 * row)
+    return map_arrow(df, task, planned.added, model.inputs)
 
 
 def score_classes(

@@ -14,6 +14,7 @@ from pyspark.sql.types import StructType
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.image.recipe import Recipe
 from bigdl_caffe.model import Model
+from bigdl_caffe.spark.arrow import tells_case_apart
 from bigdl_caffe.spark.batches import ENGINES
 from bigdl_caffe.spark.device import DTYPES
 from bigdl_caffe.spark.params import Option, OptionParams, to_columns
@@ -186,7 +187,7 @@ class CaffeModel(OptionParams, Transformer, MLWritable, MLReadable["CaffeModel"]
             For columns, blobs or Params that cannot work.
         """
         spark = SparkSession.getActiveSession()
-        exact = spark is not None and spark.conf.get("spark.sql.caseSensitive") == "true"
+        exact = spark is not None and tells_case_apart(spark)
         added = plan(self.need_model(), schema, self.scoring(), exact).added
         return StructType([*schema.fields, *added])
 

@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -107,7 +106,7 @@ def register_udf(
         ship(spark, model),
         pickle_converters(model),
     )
-    limit_rows(spark, 8 * max(prod(shape[1:]) for shape in model.inputs.values()))
+    limit_rows(spark, model.inputs)
     return spark.udf.register(name, vectorized(function, _type(planned, on_error)))
 
 

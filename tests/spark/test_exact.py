@@ -9,7 +9,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from bigdl_caffe import Model
-from bigdl_caffe.spark.metrics import Metrics
+from bigdl_caffe.spark import metrics as counting
+from bigdl_caffe.spark.metrics import Metrics, Tally
 from bigdl_caffe.spark.scoring import score_dataframe
 from tests.spark.nets import png, small
 
@@ -51,6 +52,16 @@ def test_dtypes(images: DataFrame, tmp_path: Path) -> None:
     for name, most in {"float32": 1e-5, "bfloat16": 3e-2}.items():
         error = np.abs(by_type[name] - exact).max() / np.abs(exact).max()
         assert 0 < error < most
+
+
+def test_old_tasks_are_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "TASKS_KEPT", 10)
+    known: counting.Tallies = {}
+    for stage in range(1000):
+        one = {(stage, 0): (0, f"host/{stage % 2}", Tally(tasks=1, rows=3))}
+        known = counting._ByTask().addInPlace(known, one)
+    assert len(known) <= 12
+    assert sum(tally.rows for _, _, tally in known.values()) == 3000
 
 
 def test_metrics(spark: SparkSession, images: DataFrame, lenet: Model, tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"output_type": "list"}, "output_type is 'list'"),
     ({"engine": "caffe"}, "engine is 'caffe': give one of torch, exact"),
     ({"dtype": "int8"}, "dtype is 'int8'"),
+    ({"labels": list("abcde")}, "give top_k too"),
+    ({"classes_of": "prob"}, "give prediction_col or top_k too"),
     ({"fetch": ["pool9"]}, "no blob 'pool9'"),
     ({"fetch": {"prob": "id"}}, "column 'id' would be there twice"),
     ({"fetch": {"prob": "ID"}}, "column 'ID' would be there twice"),

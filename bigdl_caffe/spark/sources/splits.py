@@ -16,6 +16,7 @@ from pyspark.sql.types import StructType
 
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format.paths import PathLike, exists, local_path
+from bigdl_caffe.spark.environment import Portable
 from bigdl_caffe.spark.ways import is_connect
 
 BATCH_ROWS, BATCH_BYTES = 128, 8 << 20
@@ -63,7 +64,7 @@ def read_splits(
         Gives the record batches of a split; runs on the executors.
     """
     numbers = spark.range(0, len(splits), 1, len(splits))
-    return numbers.mapInArrow(ReadTask(tuple(splits), read), schema)
+    return numbers.mapInArrow(Portable(ReadTask(tuple(splits), read)), schema)
 
 
 def in_batches(rows: Iterator[Row], schema: StructType) -> Iterator[pa.RecordBatch]:
