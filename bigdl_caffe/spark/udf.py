@@ -46,6 +46,7 @@ def register_udf(
     on_error: str = "null",
     batch_size: int = 32,
     recipe: Recipe | None = None,
+    binary: str | Mapping[str, str] = "auto",
     engine: str = "torch",
     dtype: str = "float32",
 ) -> Any:
@@ -79,7 +80,7 @@ def register_udf(
         What comes of a row that cannot be scored: null, and the count and reasons in the
         worker's log; a struct of the blobs and ``error``, null or the reason, of every row;
         or an error that ends the query.
-    batch_size, recipe, engine, dtype
+    batch_size, recipe, binary, engine, dtype
         As `Scoring` has them. No batch has more rows than one of Spark's Arrow batches.
 
     Returns
@@ -95,7 +96,13 @@ def register_udf(
     """
     _check(name, output_type, top_k, on_error)
     scoring = Scoring(
-        batch_size=batch_size, recipe=recipe, engine=engine, dtype=dtype, top_k=top_k, labels=labels
+        batch_size=batch_size,
+        recipe=recipe,
+        binary=binary,
+        engine=engine,
+        dtype=dtype,
+        top_k=top_k,
+        labels=labels,
     )
     planned = _plan(model, replace(scoring, **_wanted(model, fetch, output_type, top_k)))
     function = SqlFunction(

@@ -265,6 +265,13 @@ def test_a_recipe_of_its_own(spark: SparkSession, model: Model, sql: Any) -> Non
     assert_close(sql("select halved(png) p from t where id = 0")[0].p, expected)
 
 
+def test_raw_numbers_of_a_picture(spark: SparkSession, model: Model, prob: np.ndarray) -> None:
+    register_udf(spark, "raw", model, "prob", binary="float32")
+    rows = [(bytearray(blobs(range(1))[0].tobytes()),)]
+    spark.createDataFrame(rows, "raw binary").createOrReplaceTempView("raw_numbers")
+    assert_close(spark.sql("select raw(raw) p from raw_numbers").collect()[0].p, prob[0])
+
+
 PROBLEMS: list[tuple[dict[str, Any], str]] = [
     ({"name": "my caffe"}, "cannot be named 'my caffe'"),
     ({"name": "a.b"}, "cannot be named"),
