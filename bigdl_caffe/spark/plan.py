@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from numbers import Integral
 from typing import TYPE_CHECKING
 
 from pyspark.ml.linalg import VectorUDT
@@ -25,17 +24,15 @@ from pyspark.sql.types import (
 from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.arrow import place
-from bigdl_caffe.spark.batches import ENGINES, ScoreJob
-from bigdl_caffe.spark.device import DTYPES
+from bigdl_caffe.spark.batches import ScoreJob
 from bigdl_caffe.spark.feeds import find_feeds
+from bigdl_caffe.spark.options import PREDICTIONS, check_options
 from bigdl_caffe.spark.outputs import Output
 
 if TYPE_CHECKING:
     from bigdl_caffe.image.recipe import Recipe
     from bigdl_caffe.model import Model
 
-ON_ERROR = ("column", "drop", "fail")
-OUTPUT_TYPES = ("array", "vector", "binary", "struct")
 BATCH_BYTES = 512 << 20
 """Inputs and outputs of a batch take at most this: larger batches are run in parts."""
 
@@ -128,7 +125,7 @@ def plan(model: Model, schema: StructType, scoring: Scoring, case_sensitive: boo
     CaffeError
         For columns, blobs or options that cannot work.
     """
-    _check_options(scoring)
+    check_options(scoring)
     given = scoring.input_col, scoring.feed, scoring.recipe, scoring.binary
     feeds = find_feeds(model, schema, *given)
     wanted = tuple(_outputs(model, scoring))
@@ -155,38 +152,6 @@ def plan(model: Model, schema: StructType, scoring: Scoring, case_sensitive: boo
     return Plan(job, tuple(added))
 
 
-def _check_options(scoring: Scoring) -> None:
-    problems = [
-        f"{name} is '{value}': give one of {', '.join(known)}"
-        for name, value, known in (
-            ("on_error", scoring.on_error, ON_ERROR),
-            ("output_type", scoring.output_type, OUTPUT_TYPES),
-            ("prediction_type", scoring.prediction_type, tuple(_PREDICTIONS)),
-            ("engine", scoring.engine, tuple(ENGINES)),
-            ("dtype", scoring.dtype, tuple(DTYPES)),
-        )
-        if value not in known
-    ]
-    problems += [
-        f"{name} is {value!r}: give a whole number of at least {least}"
-        for name, value, least in (
-            ("batch_size", scoring.batch_size, 1),
-            ("top_k", scoring.top_k, 0),
-        )
-        if not isinstance(value, Integral) or value < least
-    ]
-    if scoring.labels and not scoring.top_k:
-        problems.append("labels are the names of the best classes: give top_k too")
-    if scoring.classes_of and not (scoring.top_k or scoring.prediction_col):
-        problems.append("classes_of names a blob to judge: give prediction_col or top_k too")
-    if problems:
-        raise CaffeError(*problems)
-
-
-_PREDICTIONS = {"double": "prediction", "int": "class"}
-"""`Scoring.prediction_type` → kind of an `Output`."""
-
-
 def _outputs(model: Model, scoring: Scoring) -> Iterator[Output]:
     """Yield the outputs asked for; their columns have the names that they end with."""
     fetch = scoring.fetch
@@ -202,7 +167,7 @@ def _outputs(model: Model, scoring: Scoring) -> Iterator[Output]:
     labels = tuple(scoring.labels)
     _check_classes(model, judged, labels)
     if scoring.prediction_col:
-        yield Output(judged, scoring.prediction_col, _PREDICTIONS[scoring.prediction_type])
+        yield Output(judged, scoring.prediction_col, PREDICTIONS[scoring.prediction_type])
     if scoring.top_k:
         yield Output(judged, scoring.top_col, "top", scoring.top_k, labels)
 
@@ -221,7 +186,7 @@ def _check_classes(model: Model, blob: str, labels: Sequence[str]) -> None:
     if labels and len(labels) != classes:
         raise CaffeError(
             f"there are {len(labels)} labels for the {classes} classes of '{blob}': "
-            "give one for each class"
+            "give one for each class, or name the blob that they are of by classes_of"
         )
 
 
@@ -273,7 +238,8 @@ def check_names(present: Sequence[str], added: Sequence[str], case_sensitive: bo
         if key in seen:
             raise CaffeError(
                 f"the column '{name}' would be there twice: rename the DataFrame's own by "
-                "withColumnRenamed, or choose another error_col or fetch"
+                "withColumnRenamed, or choose another name by fetch, prediction_col, top_col "
+                "or error_col"
             )
         seen.add(key)
 

@@ -17,9 +17,10 @@ from bigdl_caffe.model import Model
 from bigdl_caffe.spark.arrow import tells_case_apart
 from bigdl_caffe.spark.batches import ENGINES
 from bigdl_caffe.spark.device import DTYPES
+from bigdl_caffe.spark.options import ON_ERROR, OUTPUT_TYPES
 from bigdl_caffe.spark.params import Option, OptionParams, to_columns
 from bigdl_caffe.spark.persist import StageReader, StageWriter
-from bigdl_caffe.spark.plan import ON_ERROR, OUTPUT_TYPES, Scoring, plan
+from bigdl_caffe.spark.plan import Scoring, plan
 from bigdl_caffe.spark.scoring import score_as
 
 if TYPE_CHECKING:
