@@ -264,12 +264,13 @@ class Model(BigDLNames, WaysOut):
         ndarray of int64, DataFrame or RDD of int
             A DataFrame gets an integer column "prediction" beside its own.
         """
-        if fetch is None and len(self.outputs) != 1:
+        blobs = self.check_fetch(fetch)
+        if len(blobs) != 1:
             raise CaffeError(
-                f"the net has outputs {', '.join(self.outputs)}: say whose classes you want, "
+                f"there are the outputs {', '.join(blobs)}: say whose classes you want, "
                 "by predict_class(data, fetch='...')"
             )
-        (blob,) = self.check_fetch(None if fetch is None else blob_list(fetch)[:1])
+        blob = blobs[0]
         if feeding.is_spark(data):
             from bigdl_caffe.spark import scoring  # Spark only when it is used
 

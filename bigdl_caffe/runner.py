@@ -261,6 +261,10 @@ class Runner:
             for v in values
         )
 
+    def is_dynamic(self, fetch: Sequence[str] | None = None) -> bool:
+        """Return whether the size of a row of ``fetch`` depends on what the row holds."""
+        return any(layer.dynamic for _, layer in self._on_way(self.check_fetch(fetch)))
+
     def _with_batch(self, n: int) -> dict[str, Shape]:
         return {blob: (n, *shape[1:]) for blob, shape in self.net.inputs.items()}
 

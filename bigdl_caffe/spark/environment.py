@@ -65,14 +65,16 @@ def _opener() -> Callable[[bytes, Mapping[str, str]], Any]:
             except ImportError as error:
                 return f"missing ({error})"
 
+        other = "or set PYSPARK_PYTHON to a Python that has it before the session starts"
+
         def mend(module: str) -> str:
             if module == "bigdl_caffe":
-                return "send the driver's by --py-files bigdl_caffe.zip, or install it there"
-            return "install it there, or send an environment that has it by --archives"
+                return "send the driver's by --py-files bigdl_caffe.zip, install it there, " + other
+            return "install it there, send an environment that has it by --archives, " + other
 
         def refusal(modules: tuple[str, ...], cause: str = "") -> RuntimeError:
             here = {name: found(name) for name in modules}
-            other = [
+            wrong = [
                 f"{name} is {here[name]}, and {driver[name]} on the driver: {mend(name)}"
                 for name in modules
                 if here[name] != driver[name]
@@ -80,7 +82,7 @@ def _opener() -> Callable[[bytes, Mapping[str, str]], Any]:
             where = f"{sys.executable}, Python {sys.version.split()[0]}, on {socket.gethostname()}"
             return RuntimeError(
                 f"bigdl_caffe: an executor's Python ({where}) cannot run the driver's task: "
-                f"{'; '.join(other) or cause}"
+                f"{'; '.join(wrong) or cause}"
             )
 
         if found("bigdl_caffe") != driver["bigdl_caffe"]:

@@ -134,7 +134,7 @@ def _rows(
 def _classes(model: Model, request: Request) -> dict[str, Any]:
     """Return the options that rank the classes, if the first blob has one number a class."""
     blob = model.check_fetch(request.fetch)[0]
-    if feeding.classes(model.blob_shapes[blob]) is None:
+    if model.is_dynamic([blob]) or feeding.classes(model.net.shapes[blob]) is None:
         return {}
     return {
         "prediction_col": ranking.PREDICTION,

@@ -198,6 +198,11 @@ def count_classes(model: Model, blob: str) -> int:
     CaffeError
         A row is not one list of scores.
     """
+    if model.is_dynamic([blob]):
+        raise CaffeError(
+            f"how many numbers a row of '{blob}' has depends on the row, as detections do: there "
+            "are no classes to choose from; name another blob"
+        )
     shape = model.net.shapes[blob]
     shape = shape if model.row_wise([blob]) else (1, *shape)
     feeding.check_classes(blob, shape)

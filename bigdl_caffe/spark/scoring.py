@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame
 
+from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.arrow import map_arrow, tells_case_apart
 from bigdl_caffe.spark.metrics import Metrics
 from bigdl_caffe.spark.plan import Scoring, count_classes, plan
@@ -17,6 +20,20 @@ from bigdl_caffe.spark.worker import ScoreTask, pickle_converters
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
+
+
+_JUDGES = {"classes_of", "prediction_col", "prediction_type"}
+
+
+def named_options(options: Mapping[str, Any]) -> Scoring:
+    """Return options that came by keyword; raise `CaffeError` for a name that is none."""
+    known = [field.name for field in fields(Scoring)]
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            raise CaffeError(f"scoring a DataFrame has no option '{name}': {hint}")
+    return Scoring(**options)
 
 
 def score(model: Model, data: Any, **how: Any) -> Any:
@@ -49,13 +66,15 @@ def score_dataframe(
     CaffeError
         At once, for columns, blobs or options that cannot work.
     """
-    return score_as(model, df, Scoring(**options), metrics)
+    return score_as(model, df, named_options(options), metrics)
 
 
 def score_as(
     model: Model, df: DataFrame, scoring: Scoring, metrics: Metrics | None = None
 ) -> DataFrame:
     """As `score_dataframe`, with the options in one piece."""
+    if metrics is not None and not isinstance(metrics, Metrics):
+        raise CaffeError(f"metrics is {metrics!r}: give bigdl_caffe.spark.Metrics(spark)")
     planned = plan(model, df.schema, scoring, tells_case_apart(df.sparkSession))
     task = ScoreTask(
         planned.job,
@@ -86,6 +105,8 @@ def score_classes(
         count_classes(model, blob)
         scores = score_rdd(model, data, batch_size=batch_size, fetch=fetch, **how)
         return scores.map(lambda row: int(row.argmax()))
+    if judged := sorted(_JUDGES & how.keys()):
+        raise CaffeError(f"predict_class takes no {judged[0]}: call predict(df, {judged[0]}=...)")
     only: dict[str, Any] = {
         "fetch": (),
         "classes_of": blob,

@@ -12,6 +12,7 @@ from bigdl_caffe import Model
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark import plan as planning
 from bigdl_caffe.spark.plan import Plan, Scoring, plan
+from bigdl_caffe.spark.scoring import named_options
 from tests.spark.nets import small
 
 IMAGES = StructType([StructField("id", LongType()), StructField("content", BinaryType())])
@@ -130,6 +131,30 @@ def test_an_input_that_is_needed_has_a_column(tmp_path: Path) -> None:
     assert plan(two, schema, Scoring(feed={"a": "x"}, fetch="half")).job.feeds
     with pytest.raises(CaffeError, match="sum needs the input 'b' too"):
         plan(two, schema, Scoring(feed={"a": "x"}, fetch="sum"))
+
+
+DETECTIONS = """
+layer { name: "loc" type: "Input" top: "loc" input_param { shape { dim: 1 dim: 8 } } }
+layer { name: "conf" type: "Input" top: "conf" input_param { shape { dim: 1 dim: 4 } } }
+layer { name: "priors" type: "Input" top: "priors" input_param { shape { dim: 1 dim: 2 dim: 8 } } }
+layer { name: "found" type: "DetectionOutput" bottom: "loc" bottom: "conf" bottom: "priors"
+  top: "found" detection_output_param { num_classes: 2 keep_top_k: 5
+    nms_param { nms_threshold: 0.4 top_k: 5 } } }
+"""
+
+
+def test_detections_are_no_classes(tmp_path: Path) -> None:
+    detector = small(tmp_path, DETECTIONS)
+    columns = {blob: blob for blob in detector.inputs}
+    schema = StructType([StructField(blob, ArrayType(FloatType())) for blob in columns])
+    assert added(plan(detector, schema, Scoring(feed=columns)))["found"] == "array<float>"
+    with pytest.raises(CaffeError, match="a row of 'found' has depends on the row"):
+        plan(detector, schema, Scoring(feed=columns, top_k=3))
+
+
+def test_a_misspelt_option_is_told_the_right_one() -> None:
+    with pytest.raises(CaffeError, match="no option 'outputtype': did you mean 'output_type'"):
+        named_options({"outputtype": "vector"})
 
 
 def test_case_sensitive_sessions_tell_names_apart(model: Model) -> None:
