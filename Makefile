@@ -14,8 +14,9 @@ DIGITS := examples/digits
 VGG := out/vgg16/vgg16.caffemodel
 PROTOBUFS := 4.25.2 5.29.6 6.33.6 7.36.2
 SPARK35 := out/spark-3.5
-SMOKE := $(addprefix tests/spark/,test_scoring.py test_job.py test_pipeline.py test_udf.py \
-  test_sources_files.py test_streaming.py cluster/test_failures.py)
+SMOKE := $(addprefix tests/spark/,test_scoring.py test_job.py test_udf.py \
+  cluster/test_failures.py::test_executors_that_come_and_go)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Spark's workers must be this Python and its scripts this Spark, whatever the shell has.
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
@@ -36,10 +37,10 @@ score: java ## score the example's images with its model, on Spark
 	  --labels $(DIGITS)/classes.txt --truth $(DIGITS)/labels.txt
 
 test: .venv/installed-dev java ## run all the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 smoke: java $(SPARK35)/installed ## run the tests that Spark 3.5 has to pass too
-	PYTHONPATH=$(CURDIR)/$(SPARK35) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -k 'not killed_executor' $(SMOKE)
+	PYTHONPATH=$(CURDIR)/$(SPARK35) $(PYTEST) $(SMOKE)
 
 lint: .venv/installed-dev ## check style and types
 	$(BIN)/ruff check .

@@ -24,6 +24,13 @@ Spark then gives the local server a free port instead of its one usual one.
 """
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the slow files where processes share the tests: quick ones fill the end evenly."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def lenet() -> Model:
     """Return the example's LeNet; a test that changes its weights loads its own."""

@@ -65,12 +65,10 @@ def _opener() -> Callable[[bytes, Mapping[str, str]], Any]:
             except ImportError as error:
                 return f"missing ({error})"
 
-        other = "or set PYSPARK_PYTHON to a Python that has it before the session starts"
-
         def mend(module: str) -> str:
             if module == "bigdl_caffe":
-                return "send the driver's by --py-files bigdl_caffe.zip, install it there, " + other
-            return "install it there, send an environment that has it by --archives, " + other
+                return "send the driver's by --py-files bigdl_caffe.zip, or install it there"
+            return "install it there, or send an environment that has it by --archives"
 
         def refusal(modules: tuple[str, ...], cause: str = "") -> RuntimeError:
             here = {name: found(name) for name in modules}
@@ -82,7 +80,7 @@ def _opener() -> Callable[[bytes, Mapping[str, str]], Any]:
             where = f"{sys.executable}, Python {sys.version.split()[0]}, on {socket.gethostname()}"
             return RuntimeError(
                 f"bigdl_caffe: an executor's Python ({where}) cannot run the driver's task: "
-                f"{'; '.join(wrong) or cause}"
+                f"{'; '.join(wrong) or cause} (PYSPARK_PYTHON says which Python that is)"
             )
 
         if found("bigdl_caffe") != driver["bigdl_caffe"]:

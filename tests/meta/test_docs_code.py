@@ -61,14 +61,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def stand_in(spark: Any, folder: Path) -> None:
+    """Have Java take relative paths from ``folder``: it stands where it was started."""
+    hadoop = spark._jvm.org.apache.hadoop.fs
+    system = hadoop.FileSystem.get(spark._jsc.hadoopConfiguration())
+    system.setWorkingDirectory(hadoop.Path(folder.as_uri()))
+
+
 @pytest.mark.parametrize("page", list(pages()))
 def test_the_code_runs(page: Path, folder: Path, request: pytest.FixtureRequest) -> None:
     names: dict[str, Any] = {"__name__": page.stem, "array": np.zeros((2, 1, 8, 8), np.float32)}
     if request.node.get_closest_marker("spark"):
         names["spark"] = spark = request.getfixturevalue("spark")
-        hadoop = spark._jvm.org.apache.hadoop.fs  # Java stands where it was started
-        system = hadoop.FileSystem.get(spark._jsc.hadoopConfiguration())
-        system.setWorkingDirectory(hadoop.Path(folder.as_uri()))
+        stand_in(spark, folder)
     for info, line, text in blocks(page):
         named = NAMED.match(text)
         if named:

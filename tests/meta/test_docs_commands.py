@@ -15,7 +15,7 @@ import pytest
 
 from bigdl_caffe.cli import main
 from bigdl_caffe.cli.program import COMMANDS
-from tests.meta.test_docs_code import NAMED, blocks
+from tests.meta.test_docs_code import NAMED, blocks, stand_in
 from tests.nets import DIGITS, digits
 from tests.paths import REPO
 
@@ -75,6 +75,7 @@ def test_the_commands_that_start_spark(
     request: pytest.FixtureRequest,
 ) -> None:
     spark = request.getfixturevalue("spark")
+    stand_in(spark, folder)
     session = "bigdl_caffe.spark.session.command_session"
     monkeypatch.setattr(session, lambda *_: nullcontext(spark))
     run("console spark", capsys)
