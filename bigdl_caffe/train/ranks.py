@@ -1,0 +1,41 @@
+"""The processes that train one net together: this is what one alone has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+
+class Ranks:
+    """A single process; `bigdl_caffe.train.group.Group` is one of many.
+
+    Attributes
+    ----------
+    rank, size : int
+        Which process this is, and how many there are.
+    """
+
+    rank = 0
+    size = 1
+
+    def total(self, values: Tensor) -> Tensor:
+        """Return ``values`` summed over all ranks, element by element; without gradient."""
+        return values
+
+    def total_with_gradient(self, values: Tensor) -> Tensor:
+        """Return the same, through which the gradients of all ranks flow back."""
+        return values
+
+    def together(self, module: nn.Module) -> nn.Module:
+        """Return ``module`` such that backward() leaves the sum of all ranks' gradients."""
+        return module
+
+    @contextmanager
+    def apart(self, module: nn.Module) -> Iterator[None]:
+        """Leave out the summing within: it is done at a later backward(), for all at once."""
+        yield
+
+    def same_buffers(self, module: nn.Module) -> None:
+        """Give every rank the buffers that the first one has."""
