@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import islice
 from typing import ClassVar
 
 import numpy as np
 
-from bigdl_caffe.data import database
 from bigdl_caffe.data.datum import Record, parse, pixels, planes
-from bigdl_caffe.data.records import Data, check_like
+from bigdl_caffe.data.part import Part
+from bigdl_caffe.data.records import Database, check_like
 from bigdl_caffe.data.source import Array, Floats, Place, at
 from bigdl_caffe.data.transform import View
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
@@ -37,7 +36,7 @@ class AnnotatedRecord(Record):
     boxes: Floats | None
 
 
-class AnnotatedData(Data):
+class AnnotatedData(Database[AnnotatedRecord]):
     """A database of AnnotatedDatum messages (annotated_data_layer.cpp of weiliu89/caffe, ssd).
 
     The label has a row a box, (1, 1, boxes, 8): place in the batch, label, instance, xmin,
@@ -46,7 +45,7 @@ class AnnotatedData(Data):
     """
 
     options: ClassVar[Mapping[str, str]] = {
-        **Data.options,
+        **Database.options,
         "annotated_data_param": "anno_type batch_sampler label_map_file",
     }
 
@@ -62,44 +61,36 @@ class AnnotatedData(Data):
             raise UnsupportedLayerError("SSD subtracts a mean_file otherwise: give mean_value")
         self.repack = any(s.use_original_image and s.max_trials for s in self.param.batch_sampler)
 
-    def records(self, rng: np.random.Generator) -> Iterator[AnnotatedRecord]:
-        """Yield the database's records, from the first again after the last."""
-        while True:
-            record = None
-            for key, value in database.items(self.path, self.backend):
-                where = f"{self.path}, key {key.decode('latin-1')!r}"
-                with at(where):
-                    record = self._record(parse(pb.AnnotatedDatum, value), where)
-                yield record
-            if record is None:
-                raise CaffeError(f"{self.path}: the database is empty")
-
     def shapes(self) -> list[Shape]:
         """Return the shapes that the first record makes."""
-        first = next(self.records(np.random.default_rng(0)))
+        first = next(self.records(Part()))()
         data, *labels = super().shapes()
         if first.boxes is not None:
             labels = [(1, 1, max(len(first.boxes), 1), 8)]
         return [data, *labels][: len(self.layer.tops)]
 
-    def batches(self, rng: np.random.Generator) -> Iterator[list[Floats]]:
-        """Yield pictures and, where there is a second top, boxes or labels."""
-        source = self.records(rng)
-        while True:
-            batch = list(islice(source, self.batch_size))
-            images: list[Array] = []
-            rows: list[Floats] = []
-            for item, record in enumerate(batch):
-                with at(record.where):
-                    image = self.transform.resize(record.image)
-                    view = self.transform.view(image.shape, rng)
-                    images.append(self.transform.cut(image, view))
-                    check_like(images[-1], images[0])
-                    rows.append(self._rows(item, record, batch[0], image.shape, view))
-            labels = np.concatenate(rows)
-            if batch[0].boxes is not None:
-                labels = labels[None, None] if len(labels) else _NOTHING
-            yield [np.stack(images), labels][: len(self.layer.tops)]
+    def stacked(self, batch: Sequence[tuple[AnnotatedRecord, np.random.Generator]]) -> list[Floats]:
+        """Return the pictures of records, and their boxes or labels."""
+        images: list[Array] = []
+        rows: list[Floats] = []
+        first, _ = batch[0]
+        for item, (record, rng) in enumerate(batch):
+            with at(record.where):
+                image = self.transform.resize(record.image)
+                view = self.transform.view(image.shape, rng)
+                images.append(self.transform.cut(image, view))
+                check_like(images[-1], images[0])
+                rows.append(self._rows(item, record, first, image.shape, view))
+        labels = np.concatenate(rows)
+        if first.boxes is not None:
+            labels = labels[None, None] if len(labels) else _NOTHING
+        return [np.stack(images), labels]
+
+    def record(self, key: bytes, value: bytes) -> AnnotatedRecord:
+        """Return the record that is stored at ``key``."""
+        where = f"{self.path}, key {key.decode('latin-1')!r}"
+        with at(where):
+            return self._record(parse(pb.AnnotatedDatum, value), where)
 
     def _record(self, datum: pb.AnnotatedDatum, where: str) -> AnnotatedRecord:
         if not datum.HasField("datum"):

@@ -24,6 +24,9 @@ class Backend(Protocol):
     ) -> Iterator[tuple[bytes, bytes]]:
         """Yield keys and values in the order of keys."""
 
+    def keys(self, folder: Path) -> Iterator[bytes]:
+        """Yield all keys in order."""
+
     def marks(self, folder: Path) -> Iterator[bytes]:
         """Yield keys that lie evenly in the database, in order, and little is read for."""
 
@@ -60,6 +63,19 @@ def items(
     """
     folder, reader = _find(path, backend)
     return reader.items(folder, start, stop)
+
+
+def key_at(path: PathLike, place: int, backend: str | None = None) -> bytes:
+    """Return the key at a 0-based ``place``, where after the last the first comes again.
+
+    Of an empty database b"". Parameters and errors as of `items`.
+    """
+    folder, reader = _find(path, backend)
+    found = 0
+    for found, key in enumerate(reader.keys(folder), 1):
+        if found > place:
+            return key
+    return key_at(path, place % found, backend) if found else b""
 
 
 def key_ranges(

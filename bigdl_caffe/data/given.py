@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from itertools import cycle
+from itertools import count
 from typing import ClassVar
 
 import numpy as np
 import torch
 
+from bigdl_caffe.data.part import Part
 from bigdl_caffe.data.source import Array, Floats, Place, Source, positive
 from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.graph.ir import LayerDef, Shape
@@ -42,7 +43,7 @@ class MemoryData(Source):
         """Return (n, channels, height, width) and (n, 1, 1, 1)."""
         return [(self.batch_size, *self.row), (self.batch_size, 1, 1, 1)]
 
-    def batches(self, rng: np.random.Generator) -> Iterator[list[Floats]]:
+    def batches(self, part: Part) -> Iterator[list[Floats]]:
         """Yield the arrays' batches."""
         data, labels = (self._array(top) for top in self.layer.tops)
         if data.shape[1:] != self.row:
@@ -61,8 +62,10 @@ class MemoryData(Source):
                 f"{self.batch_size}"
             )
         labels = labels.reshape(-1, 1, 1, 1)
-        for start in cycle(range(0, len(data), self.batch_size)):
-            yield [a[start : start + self.batch_size] for a in (data, labels)]
+        wanted = np.array(part.rows(self.batch_size))
+        for number in count(part.start):
+            rows = number * self.batch_size % len(data) + wanted
+            yield [a[rows] for a in (data, labels)]
 
     def _array(self, top: str) -> Floats:
         if top not in self.place.arrays:
@@ -89,11 +92,12 @@ class DummyData(Source):
         """Return dummy_data_param's shapes."""
         return self.rule.top_shapes([])
 
-    def batches(self, rng: np.random.Generator) -> Iterator[list[Floats]]:
+    def batches(self, part: Part) -> Iterator[list[Floats]]:
         """Yield what the fillers make."""
-        generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
-        while True:
+        for number in count(part.start):
+            generator = torch.Generator().manual_seed(int(part.rng(number).integers(1 << 62)))
             tops = [torch.empty(shape) for shape in self.shapes()]
             for top, filler in zip(tops, self.rule.fillers(), strict=True):
                 fill(top, filler, generator)
-            yield [top.numpy() for top in tops]
+            # A shape may have no axes, and so no rows.
+            yield [t.numpy()[part.rows(len(t))] if t.ndim else t.numpy() for t in tops]

@@ -59,6 +59,11 @@ def items(
         last = entry.key
 
 
+def keys(folder: Path) -> Iterator[bytes]:
+    """Yield the keys in order. Raises as `items`."""
+    return (key for key, _ in items(folder))
+
+
 def marks(folder: Path) -> Iterator[bytes]:
     """Yield keys that lie evenly in the database, in order, without reading its tables' values.
 

@@ -56,10 +56,13 @@ def items(
                 yield key, value
 
 
-def marks(folder: Path) -> Iterator[bytes]:
+def keys(folder: Path) -> Iterator[bytes]:
     """Yield the keys in order, which leaves large values unread. Raises as `items`."""
     with _cursor(folder) as cursor:
         yield from cursor.iternext(values=False)
+
+
+marks = keys
 
 
 @contextmanager

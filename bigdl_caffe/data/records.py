@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count, islice
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from bigdl_caffe.data import database
 from bigdl_caffe.data.datum import Record, parse, pixels, planes
+from bigdl_caffe.data.part import Part
 from bigdl_caffe.data.source import Array, Floats, Place, Source, at, positive
 from bigdl_caffe.data.transform import Transform
 from bigdl_caffe.errors import CaffeError, ShapeError
@@ -20,6 +22,8 @@ from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.image.decode import decode
 from bigdl_caffe.image.resize import resize
 from bigdl_caffe.layers.registry import between
+
+R = TypeVar("R", bound=Record)
 
 
 def records(
@@ -46,12 +50,16 @@ def records(
     for key, value in database.items(path, backend, start, stop):
         where = f"{path}, key {key.decode('latin-1')!r}"
         with at(where):
-            datum = parse(pb.Datum, value)
-            record = Record(pixels(datum, color), datum.label, where)
+            record = _record(value, where, color)
         yield record
 
 
-class RecordSource(Source):
+def _record(value: bytes, where: str, color: bool | None) -> Record:
+    datum = parse(pb.Datum, value)
+    return Record(pixels(datum, color), datum.label, where)
+
+
+class RecordSource(Source, Generic[R]):
     """A source whose batches are records, transformed one by one and stacked."""
 
     batch_size: int
@@ -61,32 +69,32 @@ class RecordSource(Source):
         self.transform = Transform(layer.param.transform_param, phase, place)
 
     @abstractmethod
-    def records(self, rng: np.random.Generator) -> Iterator[Record]:
-        """Yield records without end."""
+    def records(self, part: Part) -> Iterator[Callable[[], R]]:
+        """Yield what makes a record, for one after another from the first pass of ``part`` on."""
 
     def shapes(self) -> list[Shape]:
         """Return the shapes that the first record makes."""
-        first = next(self.records(np.random.default_rng(0)))
+        first = next(self.records(Part()))()
         data = (self.batch_size, *self.transform.shape(first.image.shape))
         return [data, (self.batch_size,)][: len(self.layer.tops)]
 
-    def batches(self, rng: np.random.Generator) -> Iterator[list[Floats]]:
+    def batches(self, part: Part) -> Iterator[list[Floats]]:
         """Yield pictures and, where there is a second top, labels."""
-        source = self.records(rng)
-        while True:
-            batch = list(islice(source, self.batch_size))
-            images = self.images(batch, rng)
-            labels = np.array([record.label for record in batch], np.float32)
-            yield [images, labels][: len(self.layer.tops)]
+        source = self.records(part)
+        rows = part.rows(self.batch_size)
+        for number in count(part.start):
+            made = list(islice(source, self.batch_size))
+            batch = [(made[row](), part.rng(number, row)) for row in rows]
+            yield self.stacked(batch)[: len(self.layer.tops)]
 
-    def images(self, batch: Sequence[Record], rng: np.random.Generator) -> Floats:
-        """Return the pictures of ``batch``, transformed: (n, channels, height, width)."""
-        out: list[Array] = []
-        for record in batch:
+    def stacked(self, batch: Sequence[tuple[R, np.random.Generator]]) -> list[Floats]:
+        """Return the pictures, (n, channels, height, width), and labels of records."""
+        images: list[Array] = []
+        for record, rng in batch:
             with at(record.where):
-                out.append(self.transform(record.image, rng))
-                check_like(out[-1], out[0])
-        return np.stack(out)
+                images.append(self.transform(record.image, rng))
+                check_like(images[-1], images[0])
+        return [np.stack(images), np.array([record.label for record, _ in batch], np.float32)]
 
 
 def check_like(image: Array, first: Array) -> None:
@@ -98,8 +106,8 @@ def check_like(image: Array, first: Array) -> None:
         )
 
 
-class Data(RecordSource):
-    """A database of Datum messages (data_layer.cpp); a missing label is 0, as in Caffe.
+class Database(RecordSource[R]):
+    """A database of records, as data_param says.
 
     As in Caffe, ``rand_skip`` and the older fields for mean, crop and mirror in data_param
     are without effect.
@@ -125,17 +133,34 @@ class Data(RecordSource):
         forced = transform.force_color or transform.force_gray
         self.color = bool(transform.force_color) if forced else None
 
-    def records(self, rng: np.random.Generator) -> Iterator[Record]:
+    def records(self, part: Part) -> Iterator[Callable[[], R]]:
         """Yield the database's records, from the first again after the last."""
+        first = part.start * self.batch_size
+        start = database.key_at(self.path, first, self.backend) if first else b""
         while True:
-            record = None
-            for record in records(self.path, self.backend, color=self.color):
-                yield record
-            if record is None:
+            key = None
+            for key, value in database.items(self.path, self.backend, start):
+                yield partial(self.record, key, value)
+            if key is None:
                 raise CaffeError(f"{self.path}: the database is empty")
+            start = b""
+
+    @abstractmethod
+    def record(self, key: bytes, value: bytes) -> R:
+        """Return the record that is stored at ``key``."""
 
 
-class ImageData(RecordSource):
+class Data(Database[Record]):
+    """A database of Datum messages (data_layer.cpp); a missing label is 0, as in Caffe."""
+
+    def record(self, key: bytes, value: bytes) -> Record:
+        """Return the record that is stored at ``key``."""
+        where = f"{self.path}, key {key.decode('latin-1')!r}"
+        with at(where):
+            return _record(value, where, self.color)
+
+
+class ImageData(RecordSource[Record]):
     """Picture files and labels by a list, one of each a line (image_data_layer.cpp).
 
     As in Caffe, the older fields for mean, crop and mirror in image_data_param are without
@@ -161,17 +186,18 @@ class ImageData(RecordSource):
         if not self.lines:
             raise CaffeError(f"{self.source}: the list of pictures is empty")
 
-    def records(self, rng: np.random.Generator) -> Iterator[Record]:
+    def records(self, part: Part) -> Iterator[Callable[[], Record]]:
         """Yield the pictures as listed, or in a new order each time through the list."""
-        skip = int(rng.integers(self.param.rand_skip)) if self.param.rand_skip else 0
-        if skip >= len(self.lines):
-            raise CaffeError(f"{self.source}: rand_skip goes beyond its {len(self.lines)} lines")
-        for epoch in count():
-            order = np.arange(len(self.lines))
-            if self.param.shuffle:
-                rng.shuffle(order)
-            for i in order[0 if epoch else skip :]:
-                yield self._record(*self.lines[i])
+        lines = len(self.lines)
+        skip = int(part.rng().integers(self.param.rand_skip)) if self.param.rand_skip else 0
+        if skip >= lines:
+            raise CaffeError(f"{self.source}: rand_skip goes beyond its {lines} lines")
+        first, place = divmod(skip + part.start * self.batch_size, lines)
+        for epoch in count(first):
+            order = part.rng(epoch).permutation(lines) if self.param.shuffle else np.arange(lines)
+            for i in order[place:]:
+                yield partial(self._record, *self.lines[i])
+            place = 0
 
     def _record(self, where: str, name: str, label: int) -> Record:
         with at(where):

@@ -13,6 +13,7 @@ import numpy as np
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
+from bigdl_caffe.data.part import Part
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 from bigdl_caffe.format.paths import PathLike, check_finite
 from bigdl_caffe.graph.ir import LayerDef, Shape
@@ -84,8 +85,8 @@ class Source(ABC):
         """Return the tops' shapes, read from the data as Caffe does when it sets the layer up."""
 
     @abstractmethod
-    def batches(self, rng: np.random.Generator) -> Iterator[list[Floats]]:
-        """Yield the tops of one forward pass after another, without end."""
+    def batches(self, part: Part) -> Iterator[list[Floats]]:
+        """Yield the tops of ``part``'s forward passes, without end, and of its rows only."""
 
 
 def refuse_others(name: str, param: Message, known: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from bigdl_caffe.data.annotated import AnnotatedData
 from bigdl_caffe.data.given import DummyData, MemoryData
 from bigdl_caffe.data.hdf5 import HDF5Data
+from bigdl_caffe.data.part import Part
 from bigdl_caffe.data.records import Data, ImageData
 from bigdl_caffe.data.source import Array, Floats, Place, Source, at
 from bigdl_caffe.data.windows import WindowData
@@ -36,6 +37,8 @@ def batches(
     seed: int | None = None,
     root: PathLike | None = None,
     arrays: Mapping[str, Array] | None = None,
+    start: int = 0,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[dict[str, Floats]]:
     """Return what the data layers of ``net`` give, one forward pass after another, without end.
 
@@ -46,12 +49,19 @@ def batches(
         Input layers have no data: their blobs are for the caller to add.
     seed : int, optional
         Of everything random: shuffling, skipping, crops, mirroring, fillers, windows.
-        Caffe's own sequence of random numbers is not reproduced.
+        Caffe's own sequence of random numbers is not reproduced. With a seed a pass is the
+        same whatever ``start`` and ``share`` are.
     root : path or URI, optional
         Folder that sources, mean files and lists are relative to; default: the working
         directory, as in Caffe.
     arrays : mapping of str to ndarray, optional
         Top of a MemoryData layer → all its rows.
+    start : int
+        The first pass to give; those before it are not decoded.
+    share : (int, int)
+        Rank and number of ranks: of every pass the rows rank, rank + ranks, ... alone are
+        decoded and given, and one row to a rank that has none. Rows are told by axis 0;
+        of AnnotatedData's boxes by their picture, whose place they name is that in the share.
 
     Returns
     -------
@@ -74,7 +84,10 @@ def batches(
     if unknown:
         raise CaffeError(f"arrays has {sorted(unknown)}, which no data layer of the net makes")
     sources = [_open(layer, net.phase, Place(root, given)) for layer in layers]
-    return _passes(layers, sources, np.random.default_rng(seed))
+    entropy = np.random.SeedSequence(seed).entropy
+    assert isinstance(entropy, int)
+    parts = [Part(entropy, (number,), start, *share) for number in range(len(sources))]
+    return _passes(layers, sources, parts)
 
 
 def shapes(
@@ -116,10 +129,9 @@ def _open(layer: LayerDef, phase: str, place: Place) -> Source:
 
 
 def _passes(
-    layers: list[LayerDef], sources: list[Source], rng: np.random.Generator
+    layers: list[LayerDef], sources: list[Source], parts: list[Part]
 ) -> Iterator[dict[str, Floats]]:
-    own = rng.spawn(len(sources))
-    streams = [source.batches(r) for source, r in zip(sources, own, strict=True)]
+    streams = [source.batches(part) for source, part in zip(sources, parts, strict=True)]
     while True:
         out: dict[str, Floats] = {}
         for layer, stream in zip(layers, streams, strict=True):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from bigdl_caffe.data.part import Part
 from bigdl_caffe.data.source import Array, Floats, Place, Source, at, positive
 from bigdl_caffe.data.transform import Transform
 from bigdl_caffe.data.window_file import Windows, read_window_file
@@ -74,19 +76,21 @@ class WindowData(Source):
         """Return (n, 3, crop_size, crop_size) and (n,)."""
         return [(self.batch_size, 3, self.crop, self.crop), (self.batch_size,)]
 
-    def batches(self, rng: np.random.Generator) -> Iterator[list[Floats]]:
+    def batches(self, part: Part) -> Iterator[list[Floats]]:
         """Yield windows and their labels."""
         # As Caffe, the number of foreground windows is cut off in single precision.
         objects = int(np.float32(self.batch_size) * np.float32(self.param.fg_fraction))
-        while True:
+        for number in count(part.start):
+            rng = part.rng(number)
             drawn = np.concatenate(
                 [
                     _draw(self.file.background, self.batch_size - objects, rng),
                     _draw(self.file.foreground, objects, rng),
                 ]
             )
-            images = [self._window(row, rng) for row in drawn]
-            yield [np.stack(images), drawn[:, 1].astype(np.float32)]
+            rows = part.rows(self.batch_size)
+            images = [self._window(drawn[row], part.rng(number, row)) for row in rows]
+            yield [np.stack(images), drawn[rows, 1].astype(np.float32)]
 
     def _mean(self) -> Floats:
         """Return the mean of a crop: (3 or 1, crop_size or 1, crop_size or 1)."""
