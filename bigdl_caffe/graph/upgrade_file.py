@@ -21,6 +21,7 @@ SOLVER_TYPES = {
     pb.SolverParameter.RMSPROP: "RMSProp",
     pb.SolverParameter.ADADELTA: "AdaDelta",
     pb.SolverParameter.ADAM: "Adam",
+    pb.SolverParameter.SAG: "SAG",
 }
 
 
