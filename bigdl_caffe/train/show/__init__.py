@@ -1,0 +1,1 @@
+"""What people see of a training: each of these is an observer of its events."""

@@ -1,0 +1,91 @@
+"""The numbers of a training, kept as columns."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping
+
+from bigdl_caffe.train.events import Event, Iterated, Output, Tested
+
+_FIELDS = ("iteration", "loss", "smoothed", "rate", "rows", "epoch", "seconds")
+TOTAL = "total loss"
+
+
+class Table:
+    """Columns of equal length; a number that a row lacks is NaN."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, array[float]] = {}
+        self._rows = 0
+
+    def add(self, row: Mapping[str, float]) -> None:
+        """Put a row at the end."""
+        for name in row:
+            if name not in self._columns:
+                self._columns[name] = array("d", [float("nan")] * self._rows)
+        for name, column in self._columns.items():
+            column.append(row.get(name, float("nan")))
+        self._rows += 1
+
+    def columns(self) -> dict[str, list[float]]:
+        """Return column name → its numbers, as ``pandas.DataFrame`` takes them."""
+        return {name: list(column) for name, column in self._columns.items()}
+
+    def __len__(self) -> int:
+        return self._rows
+
+
+class History:
+    """Observer that keeps what the events say.
+
+    Attributes
+    ----------
+    train : Table
+        A row for each iteration: ``iteration``, ``loss``, ``smoothed``, ``rate``, ``rows``,
+        ``epoch``, ``seconds``.
+    tests : dict of int to Table
+        Number of a test net → a row for each test: ``iteration``, and what `scalars_of`
+        gives: each output by its blob's name, and ``total loss``.
+    losses : set of str
+        Those columns of the tests that are losses.
+    """
+
+    def __init__(self) -> None:
+        self.train = Table()
+        self.tests: dict[int, Table] = {}
+        self.losses = {TOTAL}
+
+    def __call__(self, event: Event) -> None:
+        """Keep the numbers of ``event``."""
+        if isinstance(event, Iterated):
+            self.train.add({name: getattr(event, name) for name in _FIELDS})
+        elif isinstance(event, Tested):
+            table = self.tests.setdefault(event.net, Table())
+            table.add({"iteration": event.iteration, **scalars_of(event)})
+            self.losses.update(named(output for output in event.outputs if output.weight))
+
+    def columns(self) -> dict[str, dict[str, list[float]]]:
+        """Return "train", "test" and, of further test nets, "test 1", ... → their columns."""
+        tests = {
+            "test" if net == 0 else f"test {net}": table.columns()
+            for net, table in self.tests.items()
+        }
+        return {"train": self.train.columns(), **tests}
+
+
+def scalars_of(event: Tested) -> dict[str, float]:
+    """Return the numbers of a test by name: its outputs, and the loss if it is none of them."""
+    scalars = named(event.outputs)
+    weights = [output.weight for output in event.outputs if output.weight]
+    if event.loss is None or weights == [1.0]:
+        return scalars
+    return {**scalars, TOTAL: event.loss}
+
+
+def named(outputs: Iterable[Output]) -> dict[str, float]:
+    """Return each number of ``outputs`` under its blob's name, ``blob[i]`` if it has more."""
+    return {
+        output.blob if len(output.values) == 1 else f"{output.blob}[{i}]": value
+        for output in outputs
+        for i, value in enumerate(output.values)
+    }
