@@ -123,6 +123,13 @@ class Recipe:
             f"{self.channels} of {fits}: resize pictures to the mean's size, or give mean values"
         )
 
+    def subtrahend_at(self, place: tuple[slice, slice]) -> Floats | None:
+        """Return the mean to subtract from a crop of those rows and columns."""
+        mean = self.mean
+        if isinstance(mean, np.ndarray) and mean.shape[1:] != self.shape[1:]:
+            return mean[:, place[0], place[1]]
+        return self.subtrahend
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of what the recipe makes."""

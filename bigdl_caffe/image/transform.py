@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bigdl_caffe.errors import ImageError
 from bigdl_caffe.image.decode import decode
-from bigdl_caffe.image.recipe import Floats, Recipe, centre
+from bigdl_caffe.image.recipe import Floats, Recipe
 from bigdl_caffe.image.resize import resize
 
 Picture = NDArray[Any]
@@ -33,6 +33,25 @@ class Batch(NamedTuple):
     array: Floats
     rows: NDArray[np.intp]
     errors: list[str | None]
+
+
+class Cut(NamedTuple):
+    """Which part of a picture a recipe's crop keeps, and which way round.
+
+    Attributes
+    ----------
+    place : (float, float), optional
+        From 0 to below 1: how far down and to the right of all places that the crop can
+        have. Default: the centre.
+    mirrored : bool
+        Turn it left to right at last.
+    """
+
+    place: tuple[float, float] | None = None
+    mirrored: bool = False
+
+
+CENTRE = Cut()
 
 
 def apply(recipe: Recipe, image: Picture) -> Floats:
@@ -60,25 +79,34 @@ def apply(recipe: Recipe, image: Picture) -> Floats:
     return out
 
 
-def apply_into(recipe: Recipe, image: Picture, out: Floats) -> None:
-    """As `apply`, written into ``out``, a float32 array of ``recipe.shape``."""
+def apply_into(recipe: Recipe, image: Picture, out: Floats, cut: Cut = CENTRE) -> None:
+    """As `apply`, written into ``out``, a float32 array of ``recipe.shape``.
+
+    With a ``cut`` as data_transformer.cpp in training: the mean is the one of that place.
+    """
     pixels = _pixels(image, recipe.channels)
     if recipe.resize is not None:
         pixels = resize(pixels, recipe.resize)
-    if recipe.crop is not None:
-        pixels = _centre(pixels, recipe.crop)
+    place = _place(pixels, recipe.shape[1:], cut)
+    pixels = pixels[place]
     if recipe.channel_order == "RGB":
         pixels = pixels[:, :, ::-1]
     planes = pixels.transpose(2, 0, 1)
-    if recipe.subtrahend is None:
+    mean = recipe.subtrahend if cut.place is None else recipe.subtrahend_at(place)
+    out = out[:, :, ::-1] if cut.mirrored else out
+    if mean is None:
         out[...] = planes
     else:
-        np.subtract(planes, recipe.subtrahend, out=out)
+        np.subtract(planes, mean, out=out)
     if recipe.scale != 1:
         out *= np.float32(recipe.scale)
 
 
-def batch(recipe: Recipe, images: Sequence[bytes | memoryview | Picture | None]) -> Batch:
+def batch(
+    recipe: Recipe,
+    images: Sequence[bytes | memoryview | Picture | None],
+    cuts: Sequence[Cut] = (),
+) -> Batch:
     """Make a batch of encoded pictures (or decoded ones, BGR); a bad one raises nothing.
 
     Parameters
@@ -87,6 +115,8 @@ def batch(recipe: Recipe, images: Sequence[bytes | memoryview | Picture | None])
         What to do with each.
     images : sequence of bytes, memoryview, ndarray or None
         Whole image files, or pixels as `apply` takes them.
+    cuts : sequence of Cut
+        One for each picture; by default all are cut at the centre.
 
     Returns
     -------
@@ -98,10 +128,12 @@ def batch(recipe: Recipe, images: Sequence[bytes | memoryview | Picture | None])
     CaffeError
         Only for what concerns every picture: Pillow is not installed.
     """
-    return collect(recipe, [partial(_decoded, recipe, image) for image in images])
+    return collect(recipe, [partial(_decoded, recipe, image) for image in images], cuts)
 
 
-def collect(recipe: Recipe, pictures: Sequence[Callable[[], Picture]]) -> Batch:
+def collect(
+    recipe: Recipe, pictures: Sequence[Callable[[], Picture]], cuts: Sequence[Cut] = ()
+) -> Batch:
     """As `batch`, of pictures that are made one at a time, each when its turn comes.
 
     One that raises `ImageError` is a bad one.
@@ -109,9 +141,10 @@ def collect(recipe: Recipe, pictures: Sequence[Callable[[], Picture]]) -> Batch:
     array = np.empty((len(pictures), *recipe.shape), np.float32)
     rows: list[int] = []
     errors: list[str | None] = []
-    for row, picture in enumerate(pictures):
+    cuts = cuts or [CENTRE] * len(pictures)
+    for row, (picture, cut) in enumerate(zip(pictures, cuts, strict=True)):
         try:
-            apply_into(recipe, picture(), array[len(rows)])
+            apply_into(recipe, picture(), array[len(rows)], cut)
         except ImageError as error:
             errors.append(str(error))
         else:
@@ -138,11 +171,17 @@ def _pixels(image: Picture, channels: int) -> Picture:
     return pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32, copy=False)
 
 
-def _centre(pixels: Picture, size: tuple[int, int]) -> Picture:
+def _place(pixels: Picture, size: tuple[int, int], cut: Cut) -> tuple[slice, slice]:
+    """Return the rows and columns that ``cut`` keeps."""
     height, width = pixels.shape[:2]
     if height < size[0] or width < size[1]:
         raise ImageError(
             f"the picture is {height}x{width} (height x width), smaller than the crop "
             f"{size[0]}x{size[1]}: give the recipe a resize"
         )
-    return centre(pixels, size)
+    room = (height - size[0], width - size[1])
+    if cut.place is None:
+        top, left = room[0] // 2, room[1] // 2  # Caffe's TEST phase
+    else:
+        top, left = (int(part * (n + 1)) for part, n in zip(cut.place, room, strict=True))
+    return slice(top, top + size[0]), slice(left, left + size[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow as pa
 import torch
 
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.spark.columns import Feed, Floats, Indices, read
+from bigdl_caffe.spark.columns import Feed, Floats, gather
 from bigdl_caffe.spark.device import is_out_of_memory
 from bigdl_caffe.spark.metrics import Tally
 from bigdl_caffe.spark.outputs import Output, column, made
@@ -155,7 +154,7 @@ class _Scorer:
 
     def _score(self, batch: pa.RecordBatch) -> Scored:
         with self.tally.timed("decode"):
-            feed, good, errors = _gather(batch, self.job.feeds)
+            feed, good, errors = gather(batch, self.job.feeds)
         done: list[Mapping[str, Floats]] = []
         with self.tally.timed("infer"):
             for rows, result in self._run(feed, range(len(good)), self.job.together):
@@ -208,22 +207,6 @@ def _aligned(values: Floats) -> Floats:
     copy: Floats = torch.empty(values.shape).numpy()
     copy[...] = values
     return copy
-
-
-def _gather(
-    batch: pa.RecordBatch, feeds: tuple[Feed, ...]
-) -> tuple[dict[str, Floats], Indices, list[str | None]]:
-    """Return each blob's values for the rows that are good in all of them, and which those are."""
-    read_rows = [read(batch.column(feed.column), feed) for feed in feeds]
-    good: Indices = reduce(np.intersect1d, [rows.good for rows in read_rows])
-    values = {
-        feed.blob: rows.values
-        if len(good) == len(rows.good)
-        else rows.values[np.searchsorted(rows.good, good)]
-        for feed, rows in zip(feeds, read_rows, strict=True)
-    }
-    reasons = zip(*(rows.errors for rows in read_rows), strict=True)
-    return values, good, ["; ".join(filter(None, found)) or None for found in reasons]
 
 
 def _assemble(

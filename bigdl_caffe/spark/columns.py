@@ -5,9 +5,9 @@ Spark's types and SQL functions' types are told apart by one table, on Arrow's t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import pyarrow as pa
 from bigdl_caffe.errors import ImageError
 from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.image.recipe import Recipe
-from bigdl_caffe.image.transform import Batch
+from bigdl_caffe.image.transform import Batch, Cut
 from bigdl_caffe.spark import numbers, pictures
 
 Floats = numbers.Floats
@@ -60,9 +60,35 @@ class Rows:
     errors: tuple[str | None, ...]
 
 
-def read(column: pa.Array, feed: Feed) -> Rows:
-    """Return the rows of ``column`` as float32 of shape ``(good rows, *feed.shape)``."""
+def read(column: pa.Array, feed: Feed, cuts: Sequence[Cut] = ()) -> Rows:
+    """Return the rows of ``column`` as float32 of shape ``(good rows, *feed.shape)``.
+
+    ``cuts`` say for each row of a column of images which part is kept, by default the centre.
+    """
+    if cuts:
+        return _images(PICTURES[feed.kind], column, feed, cuts)
     return READERS[feed.kind](column, feed)
+
+
+def gather(
+    batch: pa.RecordBatch, feeds: Sequence[Feed], cuts: Mapping[str, Sequence[Cut]] | None = None
+) -> tuple[dict[str, Floats], Indices, list[str | None]]:
+    """Return each blob's values for the rows that are good in all of them.
+
+    Also which rows those are, and for each row of ``batch`` why it is none, or None. ``cuts``
+    are by blob.
+    """
+    cuts = cuts or {}
+    found = [read(batch.column(feed.column), feed, cuts.get(feed.blob, ())) for feed in feeds]
+    good: Indices = reduce(np.intersect1d, [rows.good for rows in found])
+    values = {
+        feed.blob: rows.values
+        if len(good) == len(rows.good)
+        else rows.values[np.searchsorted(rows.good, good)]
+        for feed, rows in zip(feeds, found, strict=True)
+    }
+    reasons = zip(*(rows.errors for rows in found), strict=True)
+    return values, good, ["; ".join(filter(None, each)) or None for each in reasons]
 
 
 def _numbers(read: numbers.Reader, column: pa.Array, feed: Feed) -> Rows:
@@ -76,20 +102,27 @@ def _tensors(column: pa.Array, feed: Feed) -> Rows:
     return _numbers(partial(numbers.tensors, dtype=feed.dtype), column, feed)
 
 
-def _images(read: Callable[[pa.Array, Recipe], Batch], column: pa.Array, feed: Feed) -> Rows:
+def _images(
+    read: Callable[..., Batch], column: pa.Array, feed: Feed, cuts: Sequence[Cut] = ()
+) -> Rows:
     if feed.recipe is None:
         raise ImageError(f"blob '{feed.blob}' is fed with images: say by which recipe")
-    values, good, errors = read(column, feed.recipe)
+    values, good, errors = read(column, feed.recipe, cuts)
     return Rows(values, good, tuple(errors))
 
+
+PICTURES: dict[str, Callable[..., Batch]] = {
+    "encoded": pictures.encoded,
+    "image": pictures.structs,
+}
+"""What a column of images can hold → what reads it by a recipe and cuts."""
 
 READERS: dict[str, Callable[[pa.Array, Feed], Rows]] = {
     "array": partial(_numbers, numbers.lists),
     "vector": partial(_numbers, numbers.vectors),
     "shaped": partial(_numbers, numbers.shaped),
     "tensor": _tensors,
-    "encoded": partial(_images, pictures.encoded),
-    "image": partial(_images, pictures.structs),
+    **{kind: partial(_images, read) for kind, read in PICTURES.items()},
 }
 """What a column can hold → its reader."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from bigdl_caffe.errors import ImageError
 from bigdl_caffe.image import Batch, Recipe, batch
 from bigdl_caffe.image.pixels import luma
-from bigdl_caffe.image.transform import collect
+from bigdl_caffe.image.transform import Cut, collect
 
 _DEPTHS = {0: "u1", 2: "<u2", 5: "<f4"}
 _MODES = {
@@ -25,12 +26,13 @@ _MODES = {
 """OpenCV's type codes, CV_8UC1 to CV_32FC4 → the type of a number, and channels."""
 
 
-def encoded(column: pa.Array, recipe: Recipe) -> Batch:
+def encoded(column: pa.Array, recipe: Recipe, cuts: Sequence[Cut] = ()) -> Batch:
     """Read image files (JPEG, PNG, ...), whose bytes stay in Arrow's memory."""
-    return batch(recipe, [memoryview(row.as_buffer()) if row.is_valid else None for row in column])
+    files = [memoryview(row.as_buffer()) if row.is_valid else None for row in column]
+    return batch(recipe, files, cuts)
 
 
-def structs(column: pa.Array, recipe: Recipe) -> Batch:
+def structs(column: pa.Array, recipe: Recipe, cuts: Sequence[Cut] = ()) -> Batch:
     """Read Spark's image struct: decoded pixels, rows of interleaved BGR or BGRA.
 
     The struct is as pyspark.ml.image describes it; of OpenCV's types, which the mode names,
@@ -38,7 +40,7 @@ def structs(column: pa.Array, recipe: Recipe) -> Batch:
     """
     sizes = (pc.struct_field(column, name).to_pylist() for name in ("height", "width", "mode"))
     rows = zip(*sizes, pc.struct_field(column, "data"), strict=True)
-    return collect(recipe, [partial(_pixels, recipe.channels, *row) for row in rows])
+    return collect(recipe, [partial(_pixels, recipe.channels, *row) for row in rows], cuts)
 
 
 def _pixels(

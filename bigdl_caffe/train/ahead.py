@@ -1,0 +1,37 @@
+"""Read data while the net computes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterator[T], depth: int = 2) -> Iterator[T]:
+    """Yield ``items``, of which up to ``depth`` are made beforehand on a thread of their own.
+
+    An error is raised where its item would have come. Once this generator ends or is closed,
+    nothing runs any more and ``items`` is closed.
+
+    Parameters
+    ----------
+    items : iterator
+        Passes, for one.
+    depth : int
+        Caffe's prefetch. Nothing is made before the first item is asked for.
+    """
+    with ThreadPoolExecutor(1, "bigdl-caffe-ahead") as thread:
+        end = object()
+        waiting = deque(thread.submit(next, items, end) for _ in range(depth))
+        try:
+            while (item := waiting.popleft().result()) is not end:
+                waiting.append(thread.submit(next, items, end))
+                yield item  # type: ignore[misc]  # no item is `end` here
+        finally:
+            for future in waiting:
+                future.cancel()
+            if isinstance(items, Generator):
+                thread.submit(items.close).result()  # where it ran
