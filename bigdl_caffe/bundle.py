@@ -68,6 +68,7 @@ def describe(definition: pb.NetParameter, options: Options) -> dict[str, str]:
         "level": options.level,
         "outputs": options.outputs,
         "input_shapes": dict(options.input_shapes),
+        **({"judges": True} if options.judges else {}),  # the others' hashes stay what they were
     }
     return {
         PREFIX + "version": VERSION,
@@ -111,6 +112,7 @@ def _options(text: str) -> Options:
         level=int(chosen["level"]),
         outputs=None if chosen["outputs"] is None else tuple(map(str, chosen["outputs"])),
         input_shapes={b: tuple(map(int, shape)) for b, shape in chosen["input_shapes"].items()},
+        judges=bool(chosen.get("judges", False)),
     )
 
 

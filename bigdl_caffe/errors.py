@@ -90,3 +90,7 @@ class CaffeFormatError(CaffeError):
 
 class ImageError(CaffeError):
     """Bytes that are not a picture we can decode, or a picture we refuse to."""
+
+
+class TrainingError(CaffeError):
+    """Training that cannot go on: a loss that is no number, a process that died, a full disk."""

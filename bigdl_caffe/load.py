@@ -44,8 +44,20 @@ def load(
 ) -> Model:
     """Return the model of ``prototxt`` with the numbers of ``caffemodel``."""
     definition = read_definition(prototxt, registry(converters))
+    return build_from_files(definition, caffemodel, options, converters, strict, prototxt)
+
+
+def build_from_files(
+    definition: pb.NetParameter,
+    caffemodel: Files | None,
+    options: Options,
+    converters: Mapping[str, type[Layer]],
+    strict: bool,
+    origin: str,
+) -> Model:
+    """Return `build`'s model with the numbers of the weight files; None is of its fillers."""
     with nullcontext(()) if caffemodel is None else _opened(caffemodel) as sources:
-        return build(definition, sources, options, converters, strict, prototxt)
+        return build(definition, sources, options, converters, strict, origin)
 
 
 def load_into(

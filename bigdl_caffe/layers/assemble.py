@@ -17,13 +17,26 @@ DROPPED_FOR_SCORING = {Role.LOSS, Role.METRIC, Role.SINK}
 
 @dataclass(frozen=True)
 class Options:
-    """Which net a definition means; see `bigdl_caffe.Model.load_caffe_model`."""
+    """Which net a definition means; see `bigdl_caffe.Model.load_caffe_model`.
+
+    Attributes
+    ----------
+    judges : bool
+        Whether losses and metrics stay in the TEST phase too, as in the nets that Caffe's
+        solvers test with.
+    """
 
     phase: str = "TEST"
     stages: tuple[str, ...] = ()
     level: int = 0
     outputs: tuple[str, ...] | None = None
     input_shapes: Mapping[str, Shape] = field(default_factory=dict)
+    judges: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether no layer of the phase falls away but for ``outputs``."""
+        return self.phase == "TRAIN" or self.judges
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ def assemble(definition: pb.NetParameter, options: Options, types: Registry) -> 
             "or stages they are for"
         )
     complete = _with_loss_tops(_with_input(names.layer_defs(params), kinds), kinds)
-    scoring = options.phase == "TEST" and options.outputs is None
+    scoring = not options.whole and options.outputs is None
     falls_away = kinds.is_dropped if scoring else (lambda spec: False)
     every = names.name_values(complete, kinds.shares_data, left_out, falls_away)
     _check_given(options.input_shapes, kinds.fed(every))
@@ -170,7 +183,7 @@ def _wanted(specs: tuple[LayerDef, ...], options: Options, kinds: _Kinds) -> tup
     if options.outputs is not None:
         slice.check_blobs(options.outputs, slice.blob_names(specs))
         return slice.ancestors(specs, options.outputs)
-    if options.phase == "TRAIN":
+    if options.whole:
         return specs
 
     def kept(sinks: bool) -> tuple[LayerDef, ...]:

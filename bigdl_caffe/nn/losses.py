@@ -5,6 +5,9 @@ Each returns its loss unweighted: loss_weight is the gradient that arrives from 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -17,6 +20,32 @@ FLT_MIN = torch.finfo(torch.float32).tiny
 """The least probability that SoftmaxWithLoss takes a logarithm of, in double precision too."""
 LOG_THRESHOLD = 1e-20
 """kLOG_THRESHOLD of loss_layer.hpp: the same of other losses."""
+
+
+Count = Tensor | float | None
+"""How many terms a loss is the mean of; None where it is no mean."""
+
+_told: ContextVar[list[Count] | None] = ContextVar("told", default=None)
+
+
+@contextmanager
+def counts() -> Iterator[list[Count]]:
+    """Give a list of what losses and metrics count in the forward passes within.
+
+    Who runs a part of a batch needs it, to know which part of the whole mean a loss is.
+    """
+    found: list[Count] = []
+    token = _told.set(found)
+    try:
+        yield found
+    finally:
+        _told.reset(token)
+
+
+def tell(count: Count) -> None:
+    """Say what is counted to whom it concerns."""
+    if (told := _told.get()) is not None:
+        told.append(count)
 
 
 def normalizer(
@@ -36,11 +65,12 @@ def normalizer(
     fixed : float
         The divisor of "PRE_FIXED".
     """
-    if mode == "VALID" and valid is not None:
-        return valid.clamp(min=1)
     full = outer * inner
     sizes = {"FULL": full, "VALID": full, "BATCH_SIZE": outer, "NONE": 1, "PRE_FIXED": fixed}
-    return max(1.0, float(sizes[mode]))
+    no_mean = mode in ("NONE", "PRE_FIXED")
+    count = valid if mode == "VALID" and valid is not None else float(sizes[mode])
+    tell(None if no_mean else count)
+    return count.clamp(min=1) if isinstance(count, Tensor) else max(1.0, count)
 
 
 class _Floor(torch.autograd.Function):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bigdl_caffe.nn.labels import IGNORED, class_labels
+from bigdl_caffe.nn.losses import tell
 
 
 class Accuracy(nn.Module):
@@ -35,6 +36,7 @@ class Accuracy(nn.Module):
         own = scores.gather(1, labels.clamp(min=0))
         right = (scores >= own).sum(1, keepdim=True) <= self.top_k
         counted = labels != IGNORED
+        tell(counted.sum())
         share = _share((right & counted).sum(), counted.sum(), x)
         if not self.per_class:
             return share

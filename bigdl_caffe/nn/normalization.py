@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -69,11 +70,15 @@ class BatchNorm(nn.Module):
         (channels,) Sums of means and of unbiased variances.
     factor : Tensor
         (1,) What to divide the sums by; 0 makes both 0.
+    moments : function, optional
+        Returns a batch's mean and variance of each channel, both (channels,), and of how many
+        elements they are, where the batch is more than what this process has of it.
     """
 
     mean: Tensor
     variance: Tensor
     factor: Tensor
+    moments: Callable[[Tensor], tuple[Tensor, Tensor, float]] | None = None
 
     def __init__(self, eps: float, fraction: float, stored: bool) -> None:
         super().__init__()
@@ -92,6 +97,11 @@ class BatchNorm(nn.Module):
         return F.batch_norm(x, self.mean * scale, self.variance * scale, eps=self.eps)
 
     def _by_batch(self, x: Tensor) -> Tensor:
+        if self.moments is not None:
+            own, spread, count = self.moments(x)
+            self._update(own.detach(), spread.detach() * (count / max(1.0, count - 1)))
+            like = (-1, *[1] * (x.dim() - 2))  # F.batch_norm would take both for constants
+            return (x - own.reshape(like)) * (spread + self.eps).rsqrt().reshape(like)
         mean, variance = torch.zeros_like(self.mean), torch.zeros_like(self.variance)
         if x.numel() == x.shape[1]:  # one element a channel is its own mean, without variance
             self._update(x.detach().flatten(), variance)

@@ -15,10 +15,13 @@ class Ranks:
     ----------
     rank, size : int
         Which process this is, and how many there are.
+    idle : bool
+        Whether the rank has no row in the pass under way, and feeds one only to stay in step.
     """
 
     rank = 0
     size = 1
+    idle = False
 
     def total(self, values: Tensor) -> Tensor:
         """Return ``values`` summed over all ranks, element by element; without gradient."""

@@ -41,7 +41,7 @@ def fill_table(
     """
     if not sources:
         table = allocate(owned_shapes(slots))
-        _run_fillers(net, slots, table, skip={})
+        run_fillers(net, slots, table, skip={})
         return table, LoadReport()
     found = match(Target([spec.name for spec in net.layers], slots), sources)
     problems = list(found.problems)
@@ -50,7 +50,7 @@ def fill_table(
     if problems:
         raise WeightMismatchError(*problems)
     table = allocate(owned_shapes(slots))
-    _run_fillers(net, slots, table, skip=found.copies)
+    run_fillers(net, slots, table, skip=found.copies)
     copy_blobs(found.copies, table)
     return table, found.report
 
@@ -65,9 +65,16 @@ def lacking(found: Match, sources: Sequence[WeightSource], instead: str) -> list
     ]
 
 
-def _run_fillers(
+def run_fillers(
     net: Net, slots: Sequence[Slot], table: WeightTable, skip: Mapping[str, object]
 ) -> None:
+    """Fill every blob of ``table`` but those of ``skip`` by its layer's filler.
+
+    Raises
+    ------
+    NetError
+        With every filler that cannot fill its blob.
+    """
     generator = torch.Generator().manual_seed(torch.initial_seed())
     done = set(skip)
     problems: list[str] = []

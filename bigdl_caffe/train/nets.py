@@ -1,0 +1,135 @@
+"""The nets of a solver: the one that learns, and those that test it, which share its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from bigdl_caffe.errors import WeightMismatchError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.source import open_weights
+from bigdl_caffe.graph.phase import State
+from bigdl_caffe.graph.upgrade import upgrade
+from bigdl_caffe.layers.assemble import Options, assemble
+from bigdl_caffe.layers.registry import Layer, Role, registry, type_key
+from bigdl_caffe.load import build_from_files, read_definition, with_sources_shapes
+from bigdl_caffe.model import Model
+from bigdl_caffe.train.net_source import NetSource
+from bigdl_caffe.train.update import Learned
+from bigdl_caffe.weights.fill import run_fillers
+from bigdl_caffe.weights.into_modules import copy_into
+from bigdl_caffe.weights.match import LoadReport
+from bigdl_caffe.weights.slots import owned_shapes, plan_slots
+from bigdl_caffe.weights.table import allocate
+
+Converters = Mapping[str, type[Layer]]
+
+
+def train_net(
+    source: NetSource,
+    weights: Sequence[str] = (),
+    seed: int | None = None,
+    converters: Converters | None = None,
+) -> Model:
+    """Return the net that learns, in its TRAIN phase (Solver::InitTrainNet).
+
+    Parameters
+    ----------
+    source : NetSource
+    weights : sequence of str
+        Weight files to begin with; layers that they lack begin with their fillers.
+    seed : int, optional
+        Of the fillers' random numbers.
+    converters : mapping of str to Layer subclass, optional
+        As of `Model.load_caffe_model`.
+    """
+    types = dict(converters or {})
+    definition = read_source(source, types)
+    options = _options(source.state(definition))
+    with torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        return build_from_files(definition, weights or None, options, types, False, source.path)
+
+
+def test_net(train: Model, definition: pb.NetParameter, state: State) -> Model:
+    """Return a net whose layers have the weights of ``train``, as Net::ShareTrainedLayersWith.
+
+    What changes the one changes the other. Layers that ``train`` lacks have their fillers'.
+
+    Raises
+    ------
+    WeightMismatchError
+        With every blob whose shape is not that of its namesake.
+    """
+    types = registry(train.converters)
+    options = with_sources_shapes(definition, _options(state, judges=True), types)
+    assembled = assemble(definition, options, types)
+    slots = plan_slots(assembled.net, assembled.layers)
+    names = [layer.name for layer in assembled.net.layers]
+    own = {(train.net.layers[s.layer].name, s.index): tensor for s, tensor in train.tensors()}
+    shared = {s.key: own[name, s.index] for s in slots if (name := names[s.layer], s.index) in own}
+    wrong = [
+        f"blob '{slot.key}' has shape {slot.spec.shape} in the test net and "
+        f"{tuple(shared[slot.key].shape)} in the train net: give the layers another name, or one "
+        "shape"
+        for slot in slots
+        if slot.key in shared and tuple(shared[slot.key].shape) != slot.spec.shape
+    ]
+    if wrong:
+        raise WeightMismatchError(*wrong)
+    table = allocate(owned_shapes(slots))
+    run_fillers(assembled.net, slots, table, skip=shared)
+    test = Model(assembled, slots, table, options, train.converters, LoadReport(), train.source)
+    modules = test.to_torch().layer_modules()
+    for slot in slots:
+        if slot.key in shared:
+            module = modules[slot.layer]
+            held = vars(module)["_parameters" if slot.spec.trainable else "_buffers"]
+            held[slot.spec.attr] = shared[slot.key]
+    return test
+
+
+def read_source(source: NetSource, converters: Converters | None = None) -> pb.NetParameter:
+    """Return the definition that a solver names, in V2 terms."""
+    if source.inline is not None:
+        return upgrade(source.inline).net
+    return read_definition(source.path, registry(converters))
+
+
+def learned(model: Model) -> tuple[Learned, ...]:
+    """Return the blobs of ``model`` once each, in the order of Net::learnable_params."""
+    return tuple(
+        Learned(slot.key, tensor, slot.lr_mult, slot.decay_mult)
+        for slot, tensor in model.tensors()
+        if not slot.shared
+    )
+
+
+def metrics(model: Model) -> tuple[str, ...]:
+    """Return the outputs that losses and metrics make."""
+    types = registry(model.converters)
+    judges = {
+        value
+        for layer in model.net.layers
+        if types[type_key(layer)].role in (Role.LOSS, Role.METRIC)
+        for value in layer.writes
+    }
+    return tuple(blob for blob in model.outputs if blob in judges)
+
+
+def _options(state: State, judges: bool = False) -> Options:
+    return Options(state.phase, tuple(state.stages), state.level, judges=judges)
+
+
+def copy_weights(model: Model, path: str) -> None:
+    """Copy a weight file into the net, all of it or nothing.
+
+    Raises
+    ------
+    WeightMismatchError
+        With every blob that the file lacks, or has of another shape.
+    """
+    with open_weights(path) as source:
+        copy_into(model.to_torch(), model.net.layers, [source])

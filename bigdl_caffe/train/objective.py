@@ -1,0 +1,145 @@
+"""What is minimised: a net's losses, over the rows that all ranks feed together.
+
+A loss of Caffe's is a mean, of rows or of labels. Over several ranks it is the mean of all
+their terms, which is not the mean of the ranks' means: each counts by how many terms it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.nn.losses import Count, counts
+from bigdl_caffe.nn.net import CaffeNet
+from bigdl_caffe.train.events import Output
+from bigdl_caffe.train.ranks import Ranks
+
+Feed = Mapping[str, Tensor]
+
+
+class Judged(nn.Module):
+    """A net that returns its losses and metrics, each with how many terms it is the mean of.
+
+    Parameters
+    ----------
+    net : CaffeNet
+    metrics : sequence of str
+        Values to return besides the net's losses.
+
+    Attributes
+    ----------
+    values : tuple of str
+        What it returns.
+    weights : tuple of float
+        The loss_weight of each, 0 for a metric.
+
+    Raises
+    ------
+    CaffeError
+        There is nothing to return.
+    """
+
+    def __init__(self, net: CaffeNet, metrics: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.net = net
+        self.values = tuple(dict.fromkeys((*net.net.losses, *metrics)))
+        self.weights = tuple(net.net.losses.get(value, 0.0) for value in self.values)
+        if not self.values:
+            raise CaffeError(
+                f"the net '{net.net.name}' has neither losses nor metrics in phase "
+                f"{net.net.phase}: give a definition that has a loss layer for that phase"
+            )
+        self._found: list[Count] = []
+        self._counts: dict[str, Count] = {}
+        for layer, module in zip(net.net.layers, net.layer_modules(), strict=True):
+            own = [value for value in layer.writes if value in self.values]
+            if module is not None and own:
+                module.register_forward_hook(self._noting(own))
+
+    def forward(self, feed: Feed, rows: int) -> tuple[list[Tensor], list[Count]]:
+        """Return the tops, and of how many terms each is the mean: of rows, if it says nothing."""
+        self._counts = dict.fromkeys(self.values, float(rows))
+        with counts() as self._found:
+            tops = self.net(feed, self.values)
+        return [tops[value] for value in self.values], [self._counts[v] for v in self.values]
+
+    def loss(self, tops: Sequence[Tensor]) -> float:
+        """Return the weighted sum of the losses among ``tops``, which are `values`."""
+        return float(self.weighted(tops, [1.0] * len(tops)))
+
+    def weighted(self, tops: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+        """Return the same, of each loss only a share: what backward() begins with."""
+        losses = zip(tops, self.weights, shares, strict=True)
+        return torch.stack([top.sum() * (w * s) for top, w, s in losses if w]).sum()
+
+    def _noting(self, values: Sequence[str]) -> Callable[..., None]:
+        def note(*_: object) -> None:
+            if self._found:
+                self._counts.update(dict.fromkeys(values, self._found[0]))
+                self._found.clear()
+
+        return note
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a net says of the rows that all ranks fed it in a pass.
+
+    Attributes
+    ----------
+    shares : tuple of float
+        What this rank's part of each value counts, of the whole.
+    tops : tuple of Tensor
+        Each value over all rows, on the CPU.
+    rows : int
+    """
+
+    shares: tuple[float, ...]
+    tops: tuple[Tensor, ...]
+    rows: int
+
+
+def over_all_ranks(
+    tops: Sequence[Tensor], terms: Sequence[Count], rows: int, ranks: Ranks
+) -> Scores:
+    """Return the values of all rows, of each rank's own.
+
+    Parameters
+    ----------
+    tops, terms : sequence
+        As `Judged` returns them.
+    rows : int
+        How many of the rows fed count; 0 leaves them all out.
+    """
+    own = [top.detach().double().cpu() for top in tops]
+    if ranks.size == 1 and rows:
+        return Scores((1.0,) * len(own), tuple(own), rows)
+    here = [1.0 if n is None else float(n) for n in terms] if rows else [0.0] * len(own)
+    # A mean of no terms is 0 over 1: its product with the number of terms is its sum.
+    sums = [top.flatten() * n if n else top.flatten() * 0 for top, n in zip(own, here, strict=True)]
+    total = ranks.total(torch.cat([torch.tensor([rows, *here], dtype=torch.float64), *sums]))
+    whole = [
+        1.0 if n is None else max(1.0, float(count))
+        for n, count in zip(terms, total[1 : 1 + len(own)], strict=True)
+    ]
+    parts = torch.split(total[1 + len(own) :], [top.numel() for top in own])
+    return Scores(
+        tuple(n / all_of_them for n, all_of_them in zip(here, whole, strict=True)),
+        tuple(
+            (part / n).reshape(top.shape) for part, n, top in zip(parts, whole, own, strict=True)
+        ),
+        int(total[0]),
+    )
+
+
+def shown(judged: Judged, tops: Sequence[Tensor], blobs: Sequence[str]) -> tuple[Output, ...]:
+    """Return those values that are among the ``blobs``, in their order."""
+    found = {
+        value: Output(value, tuple(top.flatten().tolist()), weight)
+        for value, top, weight in zip(judged.values, tops, judged.weights, strict=True)
+    }
+    return tuple(found[blob] for blob in blobs if blob in found)
