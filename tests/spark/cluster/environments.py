@@ -1,66 +1,59 @@
-"""Pythons that lack something, and ones that can be packed and sent."""
+"""Pythons that lack something, and one that is packed to be sent."""
 
 from __future__ import annotations
 
-import shutil
 import sysconfig
 import tarfile
 import venv
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from tests.paths import REPO
 
-NEEDED = {
+NEEDED = (
     *("numpy", "numpy.libs", "pandas", "pyarrow", "google", "PIL", "pillow.libs", "torch"),
-    *("torchgen", "functorch", "typing_extensions.py", "dateutil", "pytz", "tzdata", "six.py"),
-}
+    *("torchgen", "typing_extensions.py", "dateutil", "pytz", "tzdata", "six.py"),
+)
 """What an executor imports besides this package and Spark's own, as it lies in site-packages."""
 
-_NOT_TO_RUN = ("test", "tests", "include", "__pycache__")
+_NOT_TO_RUN = {"test", "tests", "include"}
 _SITE = Path(sysconfig.get_path("purelib"))
+_OURS = REPO / "bigdl_caffe"
 
 
 def linked(folder: Path, without: Collection[str]) -> Path:
     """Make a Python with the packages of this one but those named; return its program."""
-    python = _make(folder, lambda name: not name.startswith(tuple(without)), Path.symlink_to)
-    if "bigdl_caffe" not in without:
-        _put_ours(python, Path.symlink_to)
+    python = _bare(folder)
+    parts = [path for path in _SITE.iterdir() if path.suffix != ".pth" and path.name != _OURS.name]
+    for part in [*parts, _OURS]:
+        if not part.name.startswith(tuple(without)):
+            (_site(folder) / part.name).symlink_to(part)
     return python
 
 
 def packed(folder: Path) -> Path:
-    """Make a tar file of a Python that holds all that an executor needs; return its path."""
-    python = _make(folder / "environment", NEEDED.__contains__, _copy_from)
-    _put_ours(python, _copy_from)
+    """Pack a Python with all that an executor needs; return the archive."""
     archive = folder / "environment.tar.gz"  # Spark unpacks a plain .tar without its permissions
+    environment = folder / "environment"
+    _bare(environment)
+    site = _site(environment).relative_to(environment)
+    parts = [path for name in NEEDED if (path := _SITE / name).exists()]  # some come with others
     with tarfile.open(archive, "w:gz", compresslevel=0) as file:
-        file.add(python.parent.parent, ".")
-    shutil.rmtree(python.parent.parent)
+        file.add(environment, ".")
+        for part in [*parts, _OURS]:
+            file.add(part, site / part.name, filter=_to_run)
     return archive
 
 
-def _make(folder: Path, wanted: Callable[[str], bool], put: Callable[[Path, Path], Any]) -> Path:
+def _bare(folder: Path) -> Path:
     venv.create(folder, symlinks=True)
-    python = folder / "bin" / "python"
-    for entry in _SITE.iterdir():
-        if wanted(entry.name) and entry.suffix != ".pth" and entry.name != "bigdl_caffe":
-            put(_site(python) / entry.name, entry)
-    return python
+    return folder / "bin" / "python"
 
 
-def _put_ours(python: Path, put: Callable[[Path, Path], Any]) -> None:
-    put(_site(python) / "bigdl_caffe", REPO / "bigdl_caffe")
-
-
-def _site(python: Path) -> Path:
-    (site,) = python.parent.parent.glob("lib/python3*/site-packages")
+def _site(folder: Path) -> Path:
+    (site,) = folder.glob("lib/python3*/site-packages")
     return site
 
 
-def _copy_from(target: Path, source: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_NOT_TO_RUN))
-    else:
-        shutil.copy(source, target)
+def _to_run(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if _NOT_TO_RUN & set(member.name.split("/")) else member

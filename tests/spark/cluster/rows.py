@@ -30,7 +30,7 @@ def pictures() -> list[bytes]:
 
 def _encoded(scan: Image.Image, i: int) -> bytes:
     file = io.BytesIO()
-    size = (8 + i % 23, 8 + i % 29)
+    size = (8 + i % 5 * 4, 8 + i % 7 * 3)
     scan.resize(size, Image.Resampling.BILINEAR).save(file, ("PNG", "JPEG")[i % 2])
     return file.getvalue()
 

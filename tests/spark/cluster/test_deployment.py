@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -11,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from bigdl_caffe import Model
-from tests.meta.test_packaging import LEFT_OUT, build
 from tests.nets import DIGITS
 from tests.paths import REPO
 from tests.spark.cluster import environments
@@ -29,12 +26,6 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     return Rows(tmp_path_factory.mktemp("rows") / "in", 400, 4).write()
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a Python that has all but this package."""
-    return environments.linked(tmp_path_factory.mktemp("bare"), ["bigdl_caffe"])
-
-
 def zipped(folder: Path) -> Path:
     """Make the package a zip, as `make zip` does."""
     file = folder / "bigdl_caffe.zip"
@@ -42,14 +33,6 @@ def zipped(folder: Path) -> Path:
         for path in sorted((REPO / "bigdl_caffe").rglob("*.py")):
             archive.write(path, path.relative_to(REPO))
     return file
-
-
-def renamed_wheel(folder: Path) -> Path:
-    """Make a wheel, under a name by which Spark takes it for a zip."""
-    copy = folder / "repository"
-    shutil.copytree(REPO, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
-    wheel = build(copy, "bdist_wheel", os.environ["PATH"])
-    return wheel.rename(wheel.with_name(f"{wheel.name}.zip"))
 
 
 def test_a_zip_and_the_command(
@@ -67,22 +50,6 @@ def test_a_zip_and_the_command(
     )
     assert done.status == 0, done.err[-6000:]
     assert "accuracy    99.67 % (299 of 300)" in done.out
-
-
-def test_a_wheel(
-    cluster_spark: Spark, bare: Path, rows: Rows, lenet: Model, tmp_path: Path
-) -> None:
-    done = cluster_spark.submit(
-        "local-cluster[1,1,1024]",
-        PROGRAMS / "score.py",
-        *(*NET, rows.folder, tmp_path / "out"),
-        options=["--py-files", renamed_wheel(tmp_path)],
-        conf={"spark.pyspark.driver.python": bare},
-        python=bare,
-        installed=False,
-    )
-    done.told()
-    rows.check(tmp_path / "out", lenet)
 
 
 def test_a_packed_environment(
