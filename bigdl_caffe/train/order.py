@@ -78,7 +78,7 @@ class Order:
 
     def _table(self) -> Indices:
         """Return the number for each pass and column of this rank, ``total`` or more for none."""
-        return np.add.outer(np.arange(0, self.total, self.batch), np.array(self._columns(), int))
+        return np.arange(0, self.total, self.batch)[:, None] + np.array(self._columns(), np.int64)
 
     def _shuffled(self, epoch: int) -> Indices:
         table = self._table()
