@@ -23,15 +23,14 @@ def ahead(items: Iterator[T], depth: int = 2) -> Iterator[T]:
     depth : int
         Caffe's prefetch. Nothing is made before the first item is asked for.
     """
-    with ThreadPoolExecutor(1, "bigdl-caffe-ahead") as thread:
-        end = object()
-        waiting = deque(thread.submit(next, items, end) for _ in range(depth))
-        try:
-            while (item := waiting.popleft().result()) is not end:
-                waiting.append(thread.submit(next, items, end))
-                yield item  # type: ignore[misc]  # no item is `end` here
-        finally:
-            for future in waiting:
-                future.cancel()
-            if isinstance(items, Generator):
-                thread.submit(items.close).result()  # where it ran
+    thread = ThreadPoolExecutor(1, "bigdl-caffe-ahead")
+    end = object()
+    waiting = deque(thread.submit(next, items, end) for _ in range(depth))
+    try:
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(thread.submit(next, items, end))
+            yield item  # type: ignore[misc]  # no item is `end` here
+    finally:
+        thread.shutdown(cancel_futures=True)
+        if isinstance(items, Generator):
+            items.close()

@@ -20,7 +20,7 @@ from bigdl_caffe.train.update import Learned
 from bigdl_caffe.weights.fill import run_fillers
 from bigdl_caffe.weights.into_modules import copy_into
 from bigdl_caffe.weights.match import LoadReport
-from bigdl_caffe.weights.slots import owned_shapes, plan_slots
+from bigdl_caffe.weights.slots import Slot, owned_shapes, plan_slots
 from bigdl_caffe.weights.table import allocate
 
 Converters = Mapping[str, type[Layer]]
@@ -54,6 +54,32 @@ def train_net(
 
 
 def test_net(train: Model, definition: pb.NetParameter, state: State) -> Model:
+    """Return a net that tests ``train``: with losses and metrics, and the same weights.
+
+    Raises
+    ------
+    CaffeError
+        As `sharing`.
+    """
+    return sharing(train, definition, _options(state, judges=True))
+
+
+def deploy_net(train: Model, definition: pb.NetParameter | None = None) -> Model:
+    """Return a net that scores as ``train`` does, without losses and metrics.
+
+    Parameters
+    ----------
+    train : Model
+    definition : NetParameter, optional
+        In V2 terms, as a deploy.prototxt has it; by default that of ``train``, in its TEST
+        phase.
+    """
+    if definition is not None:
+        return sharing(train, definition, Options())
+    return sharing(train, train.net.definition, Options(input_shapes=train.inputs))
+
+
+def sharing(train: Model, definition: pb.NetParameter, options: Options) -> Model:
     """Return a net whose layers have the weights of ``train``, as Net::ShareTrainedLayersWith.
 
     What changes the one changes the other. Layers that ``train`` lacks have their fillers'.
@@ -64,31 +90,34 @@ def test_net(train: Model, definition: pb.NetParameter, state: State) -> Model:
         With every blob whose shape is not that of its namesake.
     """
     types = registry(train.converters)
-    options = with_sources_shapes(definition, _options(state, judges=True), types)
+    options = with_sources_shapes(definition, options, types)
     assembled = assemble(definition, options, types)
     slots = plan_slots(assembled.net, assembled.layers)
     names = [layer.name for layer in assembled.net.layers]
     own = {(train.net.layers[s.layer].name, s.index): tensor for s, tensor in train.tensors()}
     shared = {s.key: own[name, s.index] for s in slots if (name := names[s.layer], s.index) in own}
+    _check_shapes(slots, shared)
+    table = allocate(owned_shapes(slots))
+    run_fillers(assembled.net, slots, table, skip=shared)
+    model = Model(assembled, slots, table, options, train.converters, LoadReport(), train.source)
+    modules = model.to_torch().layer_modules()
+    for slot in slots:
+        if slot.key in shared:
+            held = vars(modules[slot.layer])["_parameters" if slot.spec.trainable else "_buffers"]
+            held[slot.spec.attr] = shared[slot.key]
+    return model
+
+
+def _check_shapes(slots: Sequence[Slot], shared: Mapping[str, torch.Tensor]) -> None:
     wrong = [
-        f"blob '{slot.key}' has shape {slot.spec.shape} in the test net and "
-        f"{tuple(shared[slot.key].shape)} in the train net: give the layers another name, or one "
-        "shape"
+        f"blob '{slot.key}' has shape {slot.spec.shape} in this net and "
+        f"{tuple(shared[slot.key].shape)} in the one that learns: give the layers other names, or "
+        "one shape"
         for slot in slots
         if slot.key in shared and tuple(shared[slot.key].shape) != slot.spec.shape
     ]
     if wrong:
         raise WeightMismatchError(*wrong)
-    table = allocate(owned_shapes(slots))
-    run_fillers(assembled.net, slots, table, skip=shared)
-    test = Model(assembled, slots, table, options, train.converters, LoadReport(), train.source)
-    modules = test.to_torch().layer_modules()
-    for slot in slots:
-        if slot.key in shared:
-            module = modules[slot.layer]
-            held = vars(module)["_parameters" if slot.spec.trainable else "_buffers"]
-            held[slot.spec.attr] = shared[slot.key]
-    return test
 
 
 def read_source(source: NetSource, converters: Converters | None = None) -> pb.NetParameter:

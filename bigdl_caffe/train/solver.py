@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bigdl_caffe.errors import CaffeError, TrainingError
 from bigdl_caffe.model import Model
+from bigdl_caffe.train.ahead import ahead
 from bigdl_caffe.train.batch_norm import synchronise
 from bigdl_caffe.train.definition import SolverDef
 from bigdl_caffe.train.events import (
@@ -195,7 +196,8 @@ class Solver:
     def _pass(self, last: bool) -> _Passed:
         """Run forward and backward; the gradients add up in the weights."""
         if self._passes is None:
-            self._passes = self.feeds.passes(self.iter * self.definition.iter_size)
+            start = self.iter * self.definition.iter_size
+            self._passes = ahead(self.feeds.passes(start))
         each = next(self._passes)
         self.ranks.idle = not each.rows
         with nullcontext() if last else self.ranks.apart(self._module):
