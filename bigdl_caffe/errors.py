@@ -94,3 +94,7 @@ class ImageError(CaffeError):
 
 class TrainingError(CaffeError):
     """Training that cannot go on: a loss that is no number, a process that died, a full disk."""
+
+
+class RankFailedError(TrainingError):
+    """A process of a training that died or lost the others: another try may go well."""

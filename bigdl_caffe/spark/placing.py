@@ -6,9 +6,10 @@ batch, to rank (g mod B) mod N. However many ranks there are, the rows of a pass
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
@@ -16,12 +17,11 @@ from pyspark.storagelevel import StorageLevel
 
 from bigdl_caffe.errors import CaffeError
 
-INDEX, PART = "index", "part"
-"""Columns that `placed` appends: the row's number within its part, and the part's."""
+INDEX = "index"
+"""Column that `placed` appends: the row's number, those to test with behind all others."""
 
-TRAIN, VALIDATION = 0, 1
-"""The parts of the rows."""
-
+_PART, _RANK = "part", "rank"
+_TRAIN, _TEST = 0, 1
 _POSITION = (1 << 33) - 1
 """The bits in which Spark's monotonically_increasing_id() counts the rows of a partition."""
 
@@ -33,14 +33,14 @@ class Placed:
     Attributes
     ----------
     df : DataFrame
-        Partition r has the rows of rank r, in any order; the columns given, then `INDEX` and
-        `PART`.
-    rows : tuple of int
-        How many there are of each part.
+        Partition r has the rows of rank r, in any order; the columns given, then `INDEX`.
+    train, test : int
+        How many rows there are to train on, and to test with.
     """
 
     df: DataFrame
-    rows: tuple[int, int]
+    train: int
+    test: int
 
 
 @contextmanager
@@ -69,11 +69,11 @@ def placed(
     Raises
     ------
     CaffeError
-        There are fewer rows to train on than ranks.
+        There are fewer rows to train on, or to test with, than ranks.
     """
-    part = F.lit(TRAIN) if validation is None else F.when(validation, VALIDATION).otherwise(TRAIN)
+    part = F.lit(_TRAIN) if validation is None else F.when(validation, _TEST).otherwise(_TRAIN)
     ours = df.storageLevel == StorageLevel.NONE
-    kept = df.select(*columns, part.alias(PART))
+    kept = df.select(*columns, part.alias(_PART))
     kept = kept.persist(StorageLevel.DISK_ONLY) if ours else kept
     try:
         yield _placed(kept, ranks, batch, validation is not None)
@@ -82,31 +82,48 @@ def placed(
             kept.unpersist()
 
 
-def _placed(kept: DataFrame, ranks: int, batch: int, validates: bool) -> Placed:
-    counts = kept.groupBy(F.spark_partition_id().alias("partition"), PART).count().collect()
-    rows = tuple(sum(n for _, p, n in counts if p == part) for part in (TRAIN, VALIDATION))
-    if rows[TRAIN] < ranks:
+def _placed(kept: DataFrame, ranks: int, batch: int, tests: bool) -> Placed:
+    counts = kept.groupBy(F.spark_partition_id().alias("partition"), _PART).count().collect()
+    train, test = (_sizes(counts, part) for part in (_TRAIN, _TEST))
+    rows = sum(train.values())
+    _check_enough(rows, "train on", ranks)
+    numbered = _numbered(kept, _TRAIN, train, 0, ranks, batch)
+    if tests:
+        _check_enough(sum(test.values()), "test with", ranks)
+        numbered = numbered.union(_numbered(kept, _TEST, test, rows, ranks, batch))
+    key = _of(_keys(kept.sparkSession, ranks), F.col(_RANK))
+    ready = numbered.repartition(ranks, key).drop(_PART, _RANK)
+    return Placed(ready, rows, sum(test.values()))
+
+
+def _sizes(counts: Sequence[Row], part: int) -> dict[int, int]:
+    """Return partition → how many rows of a part it has."""
+    return {row["partition"]: row["count"] for row in counts if row[_PART] == part}
+
+
+def _check_enough(rows: int, what: str, ranks: int) -> None:
+    if rows < ranks:
         raise CaffeError(
-            f"there are {rows[TRAIN]} rows to train on for {ranks} workers: give numWorkers of at "
-            "most that, or more rows"
+            f"there are {rows} rows to {what} for {ranks} workers: each needs one; give numWorkers "
+            "of fewer, or more rows"
         )
-    numbered = _numbered(kept, counts, TRAIN)
-    if validates:
-        numbered = numbered.union(_numbered(kept, counts, VALIDATION))
-    keys = _keys(kept.sparkSession, ranks)
-    key = _of(keys, F.col(INDEX) % batch % ranks)
-    return Placed(numbered.repartition(ranks, key), (rows[TRAIN], rows[VALIDATION]))
 
 
-def _numbered(kept: DataFrame, counts: Sequence[Row], part: int) -> DataFrame:
-    """Return the rows of a part, numbered in their order."""
-    sizes = {row["partition"]: row["count"] for row in counts if row[PART] == part}
-    offsets = [0]
-    for partition in range(max(sizes, default=0)):
-        offsets.append(offsets[-1] + sizes.get(partition, 0))
+def _numbered(
+    kept: DataFrame, part: int, sizes: Mapping[int, int], first: int, ranks: int, batch: int
+) -> DataFrame:
+    """Return the rows of a part, numbered in their order, each with its rank."""
+    each = [sizes.get(partition, 0) for partition in range(max(sizes, default=0))]
     place = F.monotonically_increasing_id()
-    index = _of(offsets, F.shiftright(place, 33)) + place.bitwiseAND(_POSITION)
-    return kept.where(F.col(PART) == part).withColumn(INDEX, index)
+    number = _of([*accumulate(each, initial=0)], F.shiftright(place, 33)) + place.bitwiseAND(
+        _POSITION
+    )
+    return (
+        kept.where(F.col(_PART) == part)
+        .withColumn(INDEX, number)
+        .withColumn(_RANK, F.col(INDEX) % batch % ranks)
+        .withColumn(INDEX, F.col(INDEX) + first)
+    )
 
 
 def _of(values: Sequence[int], position: Column) -> Column:

@@ -77,14 +77,15 @@ def prepare(
     device = task_device(context)
     key = (shipped.parcel.content_hash, converters, device, dtype)
     if key not in _models:
-        _models[key] = _open(shipped, converters, device, dtype)
+        _models[key] = open_model(shipped, converters, device, dtype)
     _models.move_to_end(key)
     while len(_models) > MODELS_KEPT:
         _models.popitem(last=False)
     return _models[key]
 
 
-def _open(shipped: Shipped, converters: bytes, device: torch.device, dtype: str) -> Model:
+def open_model(shipped: Shipped, converters: bytes, device: torch.device, dtype: str) -> Model:
+    """Return the model that was shipped as one of the caller's own, which it may change."""
     from bigdl_caffe.model import Model
 
     start = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from itertools import accumulate, chain
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def write_rows(batches: Iterator[pa.RecordBatch], path: Path) -> None:
     CaffeError
         When it cannot be written: the disk is full, for one.
     """
-    first = next(batches, pa.record_batch({"row": pa.array([], pa.int64())}))
+    first = next(batches, pa.record_batch([pa.array([], pa.int64())], ["row"]))
     with explained(path), atomic_write(path) as file, pa.ipc.new_file(file, first.schema) as writer:
         for batch in chain([first], batches):
             writer.write_batch(batch)
@@ -80,3 +81,10 @@ class RowFile:
             for column in self._columns
         ]
         return pa.RecordBatch.from_arrays(columns, self._names)
+
+    def part(self, start: int, stop: int) -> RowFile:
+        """Return the rows of the numbers from ``start`` to before ``stop``, numbered from 0."""
+        first, last = np.searchsorted(self.numbers, (start, stop))
+        part = copy(self)
+        part._places, part.numbers = self._places[first:last], self.numbers[first:last] - start
+        return part

@@ -39,12 +39,13 @@ def test_each_rank_has_its_rows(spark: SparkSession, ranks: int, batch: int, cac
     parts = [[i for i in ids if i % 5], [i for i in ids if not i % 5]]
     with placed(df, columns(), ranks, batch, F.col("id") % 5 == 0) as rows:
         found = held(rows.df)
-    assert rows.rows == tuple(map(len, parts))
+    assert [rows.train, rows.test] == [len(part) for part in parts]
     assert sorted(row.c0 for row in found) == sorted(ids)
     for row in found:
         assert row.c1 == row.c0 * 2
-        assert parts[row.part][row["index"]] == row.c0
-        assert row["rank"] == row["index"] % batch % ranks
+        part, first = (0, 0) if row.c0 % 5 else (1, rows.train)
+        assert parts[part][row["index"] - first] == row.c0
+        assert row["rank"] == (row["index"] - first) % batch % ranks
     df.unpersist()
     assert not spark.sparkContext._jsc.getPersistentRDDs()
 
