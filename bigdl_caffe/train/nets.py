@@ -9,6 +9,7 @@ import torch
 from bigdl_caffe.errors import WeightMismatchError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.source import open_weights
+from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.graph.phase import State
 from bigdl_caffe.graph.upgrade import upgrade
 from bigdl_caffe.layers.assemble import Options, assemble
@@ -148,8 +149,11 @@ def metrics(model: Model) -> tuple[str, ...]:
     return tuple(blob for blob in model.outputs if blob in judges)
 
 
-def _options(state: State, judges: bool = False) -> Options:
-    return Options(state.phase, tuple(state.stages), state.level, judges=judges)
+def _options(
+    state: State, judges: bool = False, input_shapes: Mapping[str, Shape] | None = None
+) -> Options:
+    shapes = dict(input_shapes or {})
+    return Options(state.phase, tuple(state.stages), state.level, None, shapes, judges)
 
 
 def copy_weights(model: Model, path: str) -> None:
