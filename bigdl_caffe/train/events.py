@@ -165,4 +165,7 @@ class Action(Enum):
 
 
 Rule = Callable[[Event], Action]
-"""Asks for something because of an event: on every rank, so it may go by its numbers only."""
+"""Asks for something because of an event: on every rank, so it may go by its numbers only.
+
+One that asks to stop may have an attribute ``why``, which `Ended` then tells.
+"""

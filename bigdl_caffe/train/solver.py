@@ -270,13 +270,13 @@ class Solver:
         if self.ranks.rank == 0:
             for observer in self.observers:
                 observer(event)
-        asked = {rule(event) for rule in self.rules}
+        asked = {rule(event): rule for rule in self.rules}
         if Action.TEST in asked:
             self.test()
         if Action.SNAPSHOT in asked:
             self.snapshot()
         if Action.STOP in asked:
-            self.stop("a rule asked for it")
+            self.stop(getattr(asked[Action.STOP], "why", "a rule asked for it"))
 
 
 class _Passed(NamedTuple):
