@@ -9,7 +9,6 @@ import torch
 from bigdl_caffe.errors import WeightMismatchError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.source import open_weights
-from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.graph.phase import State
 from bigdl_caffe.graph.upgrade import upgrade
 from bigdl_caffe.layers.assemble import Options, assemble
@@ -80,17 +79,24 @@ def deploy_net(train: Model, definition: pb.NetParameter | None = None) -> Model
     return sharing(train, train.net.definition, Options(input_shapes=train.inputs))
 
 
-def sharing(train: Model, definition: pb.NetParameter, options: Options) -> Model:
+def sharing(
+    train: Model,
+    definition: pb.NetParameter,
+    options: Options,
+    converters: Converters | None = None,
+) -> Model:
     """Return a net whose layers have the weights of ``train``, as Net::ShareTrainedLayersWith.
 
     What changes the one changes the other. Layers that ``train`` lacks have their fillers'.
+    Its layer types are those of ``train``, and ``converters``.
 
     Raises
     ------
     WeightMismatchError
         With every blob whose shape is not that of its namesake.
     """
-    types = registry(train.converters)
+    own_types = {**train.converters, **(converters or {})}
+    types = registry(own_types)
     options = with_sources_shapes(definition, options, types)
     assembled = assemble(definition, options, types)
     slots = plan_slots(assembled.net, assembled.layers)
@@ -100,7 +106,7 @@ def sharing(train: Model, definition: pb.NetParameter, options: Options) -> Mode
     _check_shapes(slots, shared)
     table = allocate(owned_shapes(slots))
     run_fillers(assembled.net, slots, table, skip=shared)
-    model = Model(assembled, slots, table, options, train.converters, LoadReport(), train.source)
+    model = Model(assembled, slots, table, options, own_types, LoadReport(), train.source)
     modules = model.to_torch().layer_modules()
     for slot in slots:
         if slot.key in shared:
@@ -149,11 +155,8 @@ def metrics(model: Model) -> tuple[str, ...]:
     return tuple(blob for blob in model.outputs if blob in judges)
 
 
-def _options(
-    state: State, judges: bool = False, input_shapes: Mapping[str, Shape] | None = None
-) -> Options:
-    shapes = dict(input_shapes or {})
-    return Options(state.phase, tuple(state.stages), state.level, None, shapes, judges)
+def _options(state: State, judges: bool = False) -> Options:
+    return Options(state.phase, tuple(state.stages), state.level, judges=judges)
 
 
 def copy_weights(model: Model, path: str) -> None:
