@@ -6,8 +6,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -40,11 +39,14 @@ class LayerWeights:
         In Caffe's order and shapes.
     shared : frozenset of int
         The indices of blobs that an earlier layer owns.
+    diffs : tuple of ndarray
+        What Caffe calls their diffs; none, or one for each.
     """
 
     layer: LayerDef
     blobs: tuple[Array, ...]
     shared: frozenset[int] = frozenset()
+    diffs: tuple[Array, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,18 @@ def save(
     definition = saved.definition if use_v2 else downgrade(saved.definition)
     with write_together([prototxt, weights], overwrite) as (text, numbers):
         text.write_text(format_message(definition), encoding="ascii")
-        if os.fspath(weights).endswith(".h5"):
-            own = ((each.layer.name, _owned(each)) for each in saved.layers if each.blobs)
-            write_hdf5(numbers, own, os.fspath(weights))
-        else:
-            _write_binary(saved, numbers, os.fspath(weights), use_v2)
+        with numbers.open("w+b") as out:
+            write_weights(out, saved, os.fspath(weights), use_v2)
+
+
+def write_weights(out: BinaryIO, saved: Saved, file: str, use_v2: bool = True) -> None:
+    """Write the weights alone, as `save` does, to ``out``: HDF5 if ``file`` ends in ".h5"."""
+    if file.endswith(".h5"):
+        own = ((each.layer.name, _owned(each)) for each in saved.layers if each.blobs)
+        diffs = [(each.layer.name, dict(enumerate(each.diffs))) for each in saved.layers]
+        write_hdf5(out, own, file, [each for each in diffs if each[1]] or None)
+    else:
+        _write_binary(out, saved, file, use_v2)
 
 
 def contents(net: Net, slots: Sequence[Slot], table: WeightTable, fold: bool = False) -> Saved:
@@ -137,7 +146,7 @@ def _owned(each: LayerWeights) -> Mapping[int, Array]:
     return {i: blob for i, blob in enumerate(each.blobs) if i not in each.shared}
 
 
-def _write_binary(saved: Saved, path: Path, name: str, use_v2: bool) -> None:
+def _write_binary(out: BinaryIO, saved: Saved, file: str, use_v2: bool) -> None:
     net = pb.NetParameter()
     if saved.definition.HasField("name"):
         net.name = saved.definition.name
@@ -146,8 +155,8 @@ def _write_binary(saved: Saved, path: Path, name: str, use_v2: bool) -> None:
         net.layer.extend(heads)
     else:
         net.layers.extend(map(v1_layer, heads))
-    with path.open("wb") as out:
-        stream_caffemodel(out, net, [each.blobs for each in saved.layers], name)
+    blobs = [each.blobs for each in saved.layers]
+    stream_caffemodel(out, net, blobs, file, [each.diffs for each in saved.layers])
 
 
 def _head(layer: LayerDef) -> pb.LayerParameter:

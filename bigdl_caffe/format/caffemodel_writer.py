@@ -11,14 +11,20 @@ from numpy.typing import NDArray
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format import paths
 from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.blobwriter import (
+    Piece,
+    blob_pieces,
+    check_size,
+    size_of,
+    write_pieces,
+)
 from bigdl_caffe.format.caffemodel import tag, varint
 
 AnyLayer = pb.LayerParameter | pb.V1LayerParameter
+Blobs = Sequence[NDArray[np.float32]]
 
 
-def write_caffemodel(
-    path: paths.PathLike, net: pb.NetParameter, blobs: Sequence[Sequence[NDArray[np.float32]]]
-) -> None:
+def write_caffemodel(path: paths.PathLike, net: pb.NetParameter, blobs: Sequence[Blobs]) -> None:
     """Write ``net`` with ``blobs`` as a caffemodel that Caffe reads: whole or not at all.
 
     Parameters
@@ -40,8 +46,9 @@ def write_caffemodel(
 def stream_caffemodel(
     out: BinaryIO,
     net: pb.NetParameter,
-    blobs: Sequence[Sequence[NDArray[np.float32]]],
+    blobs: Sequence[Blobs],
     file: str = "<stream>",
+    diffs: Sequence[Blobs] = (),
 ) -> None:
     """Write the bytes of a caffemodel to ``out``.
 
@@ -57,6 +64,8 @@ def stream_caffemodel(
         axes has the shape that Caffes of V1's time read: num, channels, height, width.
     file : str
         Path to name in errors.
+    diffs : sequence of sequences of arrays
+        The blobs' diffs, empty for a layer without; none by default.
 
     Raises
     ------
@@ -75,47 +84,21 @@ def stream_caffemodel(
     shell = pb.NetParameter()
     shell.CopyFrom(net)
     del shell.layer[:], shell.layers[:], shell.unknown_field[:]
-    heads = [_layer_head(layer, own) for layer, own in zip(layers, blobs, strict=True)]
-    size = sum(len(head) for part in heads for head in part)
-    size += sum(blob.size * 4 for own in blobs for blob in own)
-    if size >= 1 << 31:
-        raise CaffeError(
-            f"cannot write {file}: its weights take {size} bytes, and Caffe reads caffemodels of "
-            f"less than 2 GiB; write HDF5, by a name that ends in .caffemodel.h5"
-        )
+    own = zip(layers, blobs, diffs or [[]] * len(layers), strict=True)
+    pieces = [piece for layer in own for piece in _layer_pieces(*layer)]
+    check_size(size_of(pieces), file, ".caffemodel.h5")
     out.write(shell.SerializeToString())
-    for (head, *rest), own in zip(heads, blobs, strict=True):
-        out.write(head)
-        for blob_head, blob in zip(rest, own, strict=True):
-            out.write(blob_head)
-            out.write(np.ascontiguousarray(blob, "<f4").data)
+    write_pieces(out, pieces)
 
 
-def _layer_head(layer: AnyLayer, blobs: Sequence[NDArray[np.float32]]) -> list[bytes]:
-    """Return what stands before each run of numbers of a layer: before the first blob, too."""
+def _layer_pieces(layer: AnyLayer, blobs: Blobs, diffs: Blobs) -> list[Piece]:
+    """Return a layer's field, with its ``blobs`` in the place of its own."""
     old = isinstance(layer, pb.V1LayerParameter)
     shell = type(layer).FromString(layer.SerializeToString())
     del shell.blobs[:], shell.unknown_field[:]
-    header = shell.SerializeToString()
-    heads = [_blob_head(blob, layer.BLOBS_FIELD_NUMBER, old) for blob in blobs]
-    size = len(header) + sum(len(h) + b.size * 4 for h, b in zip(heads, blobs, strict=True))
+    inside = [Piece(shell.SerializeToString())]
+    beside: Sequence[NDArray[np.float32] | None] = diffs or [None] * len(blobs)
+    for blob, diff in zip(blobs, beside, strict=True):
+        inside += blob_pieces(layer.BLOBS_FIELD_NUMBER, blob, diff, legacy=old)
     number = pb.NetParameter.LAYERS_FIELD_NUMBER if old else pb.NetParameter.LAYER_FIELD_NUMBER
-    return [tag(number) + varint(size) + header, *heads]
-
-
-def _blob_head(blob: NDArray[np.float32], number: int, old: bool) -> bytes:
-    """Return all of a blob's field in its layer but the numbers, which follow."""
-    shape = (_legacy_shape if old and blob.ndim <= 4 else _shape)(blob.shape).SerializeToString()
-    data = tag(pb.BlobProto.DATA_FIELD_NUMBER) + varint(blob.size * 4)
-    inside = len(shape) + len(data) + blob.size * 4
-    return tag(number) + varint(inside) + shape + data
-
-
-def _shape(shape: tuple[int, ...]) -> pb.BlobProto:
-    """Return a blob's shape; as Caffe's Blob::ToProto, nothing for a blob without axes."""
-    return pb.BlobProto(shape=pb.BlobShape(dim=shape)) if shape else pb.BlobProto()
-
-
-def _legacy_shape(shape: tuple[int, ...]) -> pb.BlobProto:
-    num, channels, height, width = (1,) * (4 - len(shape)) + shape
-    return pb.BlobProto(num=num, channels=channels, height=height, width=width)
+    return [Piece(tag(number) + varint(size_of(inside))), *inside]

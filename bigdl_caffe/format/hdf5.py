@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,14 +105,17 @@ class Hdf5Weights:
         self.close()
 
 
+Numbered = Iterable[tuple[str, Mapping[int, NDArray[np.float32]]]]
+
+
 def write_hdf5(
-    path: Path, layers: Iterable[tuple[str, Mapping[int, NDArray[np.float32]]]], file: str
+    out: Path | BinaryIO, layers: Numbered, file: str, diffs: Numbered | None = None
 ) -> None:
     """Write weights as Caffe's Net::ToHDF5 does: /data/<layer>/<index>.
 
     Parameters
     ----------
-    path : Path
+    out : Path or binary file
         A local file, which is made or written over.
     layers : iterable of (str, mapping of int to ndarray)
         Layer and its blobs by index, without those that it shares of another layer. A layer
@@ -120,6 +123,8 @@ def write_hdf5(
         this package does.
     file : str
         Path to name in errors.
+    diffs : iterable of (str, mapping of int to ndarray), optional
+        The blobs' diffs, which go to /diff/<layer>/<index>.
 
     Raises
     ------
@@ -127,22 +132,27 @@ def write_hdf5(
         Where h5py is not installed, and for names that HDF5 cannot hold beside each other.
     """
     h5py = import_h5py(file)
+    with h5py.File(out, "w") as opened:
+        _write_layers(opened.create_group("data"), layers, file)
+        if diffs is not None:
+            _write_layers(opened.create_group("diff"), diffs, file)
+
+
+def _write_layers(data: Any, layers: Numbered, file: str) -> None:
     seen: set[str] = set()
-    with h5py.File(path, "w") as out:
-        data = out.create_group("data")
-        for name, blobs in layers:
-            try:
-                if name in seen or not {"", "."}.isdisjoint(name.split("/")):
-                    raise ValueError("it is there twice, or begins or ends with a /")
-                group = data.require_group(name)
-                for index, blob in blobs.items():
-                    group.create_dataset(str(index), data=blob, dtype="<f4", track_times=False)
-            except (ValueError, TypeError, RuntimeError) as error:
-                raise CaffeError(
-                    f"cannot write {file}: HDF5 cannot hold layer '{name}' beside the others "
-                    f"({error}); rename it, or write a .caffemodel"
-                ) from None
-            seen.add(name)
+    for name, blobs in layers:
+        try:
+            if name in seen or not {"", "."}.isdisjoint(name.split("/")):
+                raise ValueError("it is there twice, or begins or ends with a /")
+            group = data.require_group(name)
+            for index, blob in blobs.items():
+                group.create_dataset(str(index), data=blob, dtype="<f4", track_times=False)
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise CaffeError(
+                f"cannot write {file}: HDF5 cannot hold layer '{name}' beside the others "
+                f"({error}); rename it, or write a .caffemodel"
+            ) from None
+        seen.add(name)
 
 
 def import_h5py(path: paths.PathLike) -> Any:

@@ -95,6 +95,36 @@ def exists(path: PathLike) -> bool:
         return bool(system.get_file_info(inner).type.name != "NotFound")
 
 
+def file_names(folder: PathLike) -> list[str]:
+    """Return the names of the files in ``folder``, none where there is no such folder.
+
+    Raises
+    ------
+    CaffeError
+        For a folder that may not be read, and a scheme that nothing installed knows.
+    """
+    local = local_path(folder)
+    with explained(folder):
+        if local is not None:
+            return [each.name for each in local.iterdir()] if local.is_dir() else []
+        from pyarrow import fs  # not needed, and slow to import, for local files
+
+        system, inner = _remote(os.fspath(folder))
+        found = system.get_file_info(fs.FileSelector(inner, allow_not_found=True))
+        return [info.base_name for info in found if info.is_file]
+
+
+def delete(path: PathLike) -> None:
+    """Delete the file at ``path``. Raises as `open_input`."""
+    local = local_path(path)
+    with explained(path):
+        if local is not None:
+            local.unlink()
+        else:
+            system, inner = _remote(os.fspath(path))
+            system.delete_file(inner)
+
+
 @contextmanager
 def local_copy(path: PathLike) -> Iterator[Path]:
     """Give the file at ``path`` as a local one: itself, or a copy that goes away after use.
@@ -130,7 +160,7 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     with explained(path):
         handle, part = tempfile.mkstemp(prefix=".bigdl-caffe-", suffix=".part", dir=folder)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(handle, "w+b") as file:  # HDF5 reads what it has written
             yield file
             file.flush()
             os.fsync(file.fileno())

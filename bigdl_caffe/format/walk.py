@@ -14,7 +14,7 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 
 _WIDTH = {FIXED64: 8, FIXED32: 4}
 _WIRE_NAMES = {3: "a group's start", 4: "a group's end", 6: "unassigned", 7: "unassigned"}
-_DAMAGED = "the file is damaged or cut short: fetch or save it again"
+DAMAGED = "the file is damaged or cut short: fetch or save it again"
 
 
 class Field(NamedTuple):
@@ -89,13 +89,13 @@ class Wire:
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value & 0xFFFF_FFFF_FFFF_FFFF, pos + 1
-        raise self.error(f"a number ends nowhere; {_DAMAGED}", at)
+        raise self.error(f"a number ends nowhere; {DAMAGED}", at)
 
     def _field(self, at: int, end: int) -> Field:
         tag, start = self.varint(at, end)
         number, wire = tag >> 3, tag & 7
         if not 0 < number < 1 << 29:
-            raise self.error(f"there is no field number {number}; {_DAMAGED}", at)
+            raise self.error(f"there is no field number {number}; {DAMAGED}", at)
         if wire == VARINT:
             value, stop = self.varint(start, end)
             return Field(number, wire, at, start, stop, value)
@@ -104,7 +104,7 @@ class Wire:
             self._must_end(start + size, end, at)
             return Field(number, wire, at, start, start + size)
         if wire not in _WIDTH:
-            raise self.error(f"wire type {wire} ({_WIRE_NAMES[wire]}) is not used; {_DAMAGED}", at)
+            raise self.error(f"wire type {wire} ({_WIRE_NAMES[wire]}) is not used; {DAMAGED}", at)
         width = _WIDTH[wire]
         self._must_end(start + width, end, at)
         count = self._run_length(at, end, 1 + width) if start == at + 1 else 1
@@ -113,7 +113,7 @@ class Wire:
     def _must_end(self, stop: int, end: int, at: int) -> None:
         if stop > end:
             raise self.error(
-                f"a field of {stop - at} bytes stands where only {end - at} are left; {_DAMAGED}",
+                f"a field of {stop - at} bytes stands where only {end - at} are left; {DAMAGED}",
                 at,
             )
 

@@ -72,7 +72,7 @@ def index_caffemodel(
     if kind is not None:
         raise CaffeFormatError(f"a caffemodel is wanted, but this is {kind}", file, 0)
     try:
-        index = _Indexer(Wire(view, file), source or BufferBytes(view)).net()
+        index = Indexer(Wire(view, file), source or BufferBytes(view)).net()
     except CaffeFormatError as error:
         raise (_text_error(file) if looks_like_text(head) else error) from None
     if not index.layers and looks_like_text(head):
@@ -92,7 +92,7 @@ def index_blob(data: bytes | memoryview, file: str = "<bytes>") -> WireBlob:
     kind = foreign_magic(bytes(view[:256]))
     if kind is not None:
         raise CaffeFormatError(f"a binaryproto is wanted, but this is {kind}", file, 0)
-    return _Indexer(Wire(view, file), BufferBytes(view)).blob(0, len(view), "the blob")
+    return Indexer(Wire(view, file), BufferBytes(view)).blob(0, len(view), "the blob")
 
 
 class _Layout(NamedTuple):
@@ -112,14 +112,15 @@ _V2 = _Layout(name=1, type=2, blobs=7)
 _NET_NAME, _NET_LAYERS = 1, {2: _V1, 100: _V2}
 
 
-class _Indexer:
-    """Walks one file; counts the pieces it keeps."""
+class Indexer:
+    """Walks one file, a caffemodel or another with blobs in it; counts the pieces it keeps."""
 
     def __init__(self, wire: Wire, source: ByteSource) -> None:
         self.wire, self.source = wire, source
         self.pieces = 0
 
     def net(self) -> CaffemodelIndex:
+        """Return what the file is as a caffemodel."""
         name, layers = "", []
         for f in self.wire.fields(0, len(self.wire.data)):
             if f.number == _NET_NAME:
@@ -150,6 +151,7 @@ class _Indexer:
             )
 
     def layer(self, outer: Field, layout: _Layout) -> LayerIndex:
+        """Return the layer that the field ``outer`` holds."""
         self.piece(outer.at)
         name = kind = ""
         spans: list[Field] = []
@@ -175,6 +177,7 @@ class _Indexer:
         )
 
     def blob(self, start: int, end: int, what: str) -> WireBlob:
+        """Return the BlobProto from ``start`` to ``end``, called ``what`` in errors."""
         parts = BlobParts(self.wire, what)
         for f in self.wire.fields(start, end):
             if parts.take(f):
