@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Iterator[T], depth: int = 2) -> Iterator[T]:
+def ahead(items: Iterator[T], depth: int = 2) -> Generator[T, None, None]:
     """Yield ``items``, of which up to ``depth`` are made beforehand on a thread of their own.
 
     An error is raised where its item would have come. Once this generator ends or is closed,

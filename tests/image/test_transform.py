@@ -9,7 +9,7 @@ import pytest
 from bigdl_caffe.errors import CaffeError, ImageError
 from bigdl_caffe.image.decode import decode
 from bigdl_caffe.image.recipe import Recipe
-from bigdl_caffe.image.transform import apply, apply_into, batch
+from bigdl_caffe.image.transform import Cut, apply, apply_into, batch
 from tests.image.pictures import encode, gradient, photo
 from tests.paths import GOLDEN, SHARED, needs_models
 
@@ -52,6 +52,28 @@ def test_rgb_reorders_before_the_mean():
     found = apply(Recipe(resize=(4, 4), mean=(1, 2, 3), channel_order="RGB"), image)
     expected = image[:, :, ::-1].astype(np.float32) - np.array([1, 2, 3], np.float32)
     assert np.array_equal(found, expected.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("kind", ["picture", "values", "crop", None])
+@pytest.mark.parametrize(
+    ("place", "corner"), [(None, (2, 1)), ((0.0, 0.0), (0, 0)), ((0.999, 0.7), (4, 2))]
+)
+def test_a_crop_may_lie_elsewhere_and_be_mirrored(kind, place, corner, mirrored):
+    image, (top, left) = gradient(12, 11), corner
+    means = np.random.default_rng(2).random((3, 12, 11), dtype=np.float32) * 255
+    mean, part = {
+        "picture": (means, means[:, top : top + 8, left : left + 8]),
+        "values": ((1.5, 2.5, 3.5), np.array([1.5, 2.5, 3.5], np.float32).reshape(3, 1, 1)),
+        "crop": (means[:, :8, :8], means[:, :8, :8]),
+        None: (None, np.float32(0)),
+    }[kind]
+    recipe = Recipe(resize=(12, 11), crop=(8, 8), mean=mean, scale=0.5)
+    found = np.empty(recipe.shape, np.float32)
+    apply_into(recipe, image, found, Cut(place, mirrored))
+    pixels = image[top : top + 8, left : left + 8].transpose(2, 0, 1).astype(np.float32)
+    expected = (pixels - part) * np.float32(0.5)
+    assert np.array_equal(found, expected[:, :, ::-1] if mirrored else expected)
 
 
 def test_a_mean_of_the_crops_size_is_subtracted_after_it():

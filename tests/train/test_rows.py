@@ -34,7 +34,9 @@ def table(numbers: Sequence[int]) -> Iterator[pa.RecordBatch]:
     for start in range(0, len(order), 3):
         some = order[start : start + 3]
         data = [[float(g), -float(g)] for g in some]
-        yield pa.record_batch({"x": pa.array(data), "y": some.astype(np.int32), "row": some})
+        yield pa.RecordBatch.from_pydict(
+            {"x": pa.array(data), "y": some.astype(np.int32), "row": some}
+        )
 
 
 def rows(folder: Path, order: Order, **how: Any) -> Rows:
@@ -113,7 +115,8 @@ def test_a_label_has_the_shape_of_its_blob(
 ) -> None:
     values = [[3], [7]] if pa.types.is_list(kind) else [3, 7]
     write_rows(
-        iter([pa.record_batch({"y": pa.array(values, kind), "row": [0, 1]})]), tmp_path / "f"
+        iter([pa.RecordBatch.from_pydict({"y": pa.array(values, kind), "row": [0, 1]})]),
+        tmp_path / "f",
     )
     feed = Feed("label", 0, "array", shape)
     (found,) = RowsOnce(Rows(RowFile(tmp_path / "f"), Order(2, 2, shuffle=False), [feed])).passes()
@@ -139,7 +142,7 @@ def png(seed: int) -> bytes:
 def pictures(folder: Path, order: Order, bad: Sequence[int] = (), **how: Any) -> Rows:
     path, own = folder / f"{order.rank}-of-{order.size}.arrow", order.own().tolist()
     files = pa.array([b"rubbish" if g in bad else png(g) for g in own], pa.binary())
-    batch = pa.record_batch({"image": files, "y": pa.array(own), "row": pa.array(own)})
+    batch = pa.RecordBatch.from_pydict({"image": files, "y": pa.array(own), "row": pa.array(own)})
     write_rows(iter([batch.slice(i, 2) for i in range(0, len(own), 2)]), path)
     feeds = (Feed("data", 0, "encoded", RECIPE.shape, RECIPE), FEEDS[1])
     return Rows(RowFile(path), order, feeds, **how)
