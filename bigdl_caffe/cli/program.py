@@ -11,10 +11,11 @@ from bigdl_caffe.cli.convert import CONVERT
 from bigdl_caffe.cli.diff import DIFF
 from bigdl_caffe.cli.score import SCORE
 from bigdl_caffe.cli.summary import SUMMARY
+from bigdl_caffe.cli.train import TRAIN
 from bigdl_caffe.cli.upgrade import UPGRADE
 from bigdl_caffe.errors import CaffeError
 
-COMMANDS = (SCORE, SUMMARY, DIFF, CONVERT, UPGRADE)
+COMMANDS = (SCORE, TRAIN, SUMMARY, DIFF, CONVERT, UPGRADE)
 
 HINTS = {
     "input_shapes": "--input-shape BLOB=N,C,H,W",
@@ -58,7 +59,7 @@ def _hints(message: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bigdl-caffe",
-        description="Caffe models: look at them, compare and convert them, score them on Spark.",
+        description="Caffe models: look at, compare, convert and train them, score them on Spark.",
         epilog="bigdl-caffe COMMAND --help shows what a command takes, with an example.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

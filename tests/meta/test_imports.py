@@ -35,6 +35,7 @@ LEVELS: list[set[str]] = [
     }
     | {"save", "ways_out"},
     {"spark", "train", "export", "verify"},
+    {"optimizer"},
     {"cli", "report", "__main__"},
 ]
 """From the bottom up. A part may import its own level and those before it."""

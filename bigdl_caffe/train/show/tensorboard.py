@@ -118,3 +118,8 @@ class ValidationSummary(Summary):
         before = f"{event.net}/" if event.net else ""
         values = scalars_of(event)
         return [(before + tag, value, event.iteration) for tag, value in values.items()]
+
+
+def summaries(log_dir: str | Path, app_name: str = "") -> tuple[Summary, ...]:
+    """Return one of each kind."""
+    return TrainSummary(log_dir, app_name), ValidationSummary(log_dir, app_name)
