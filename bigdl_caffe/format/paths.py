@@ -148,7 +148,8 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """Write the file at ``path`` whole or not at all.
 
     A local file is written beside its place, synced to disk and renamed; a remote one
-    is written to a local file first and uploaded. An exception leaves what was there.
+    is written to a local file first, uploaded under another name, and moved. An exception
+    leaves what was there.
 
     Raises
     ------
@@ -164,12 +165,12 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if local is None:
+            upload_together({os.fspath(path): part})
+            return
         with explained(path):
-            if local is None:
-                _upload(part, os.fspath(path))
-            else:
-                os.chmod(part, _new_file_mode(local))
-                os.replace(part, local.resolve())
+            os.chmod(part, _new_file_mode(local))
+            os.replace(part, local.resolve())
     finally:
         Path(part).unlink(missing_ok=True)
 
@@ -206,7 +207,7 @@ def _remote(uri: str) -> tuple[Any, str]:
     return fs.PyFileSystem(fs.FSSpecHandler(system)), inner
 
 
-def _upload(part: PathLike, uri: str, suffix: str = "") -> tuple[Any, str]:
+def _upload(part: PathLike, uri: str, suffix: str) -> tuple[Any, str]:
     """Copy a local file to ``uri`` with ``suffix`` behind it; return its system and path there."""
     system, inner = _remote(uri)
     with open(part, "rb") as source, system.open_output_stream(inner + suffix) as target:
