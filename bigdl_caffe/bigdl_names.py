@@ -36,7 +36,7 @@ class BigDLNames(BigDLScoring):
 
     converters: dict[str, type[Layer]]
     source: str
-    _options: Options
+    options: Options
 
     @staticmethod
     def from_nodes(
@@ -178,7 +178,7 @@ class BigDLNames(BigDLScoring):
 
         blobs = tuple(blob for name in blob_list(outputs) for blob in self._tops(name))
         check_blobs(blobs, self.blob_shapes)
-        options = replace(self._options, outputs=tuple(dict.fromkeys(blobs)))
+        options = replace(self.options, outputs=tuple(dict.fromkeys(blobs)))
         part = assemble(self.net.definition, options, registry(self.converters))
         slots = plan_slots(part.net, part.layers)
         table = self._share(part.net, slots)

@@ -40,6 +40,8 @@ class Model(BigDLNames, WaysOut):
         the file no layer used.
     converters : dict of str to type
         The caller's own layer types, by Caffe type name.
+    options : Options
+        Which layers of the definition were asked for, with which input shapes.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Model(BigDLNames, WaysOut):
     ) -> None:
         super().__init__(assembled, slots, table)
         self._bundle: Bundle | None = None
-        self._options = options
+        self.options = options
         self.converters = dict(converters)
         self.load_report = load_report
         self.source = source
@@ -174,7 +176,7 @@ class Model(BigDLNames, WaysOut):
         (`params`, `to_torch`) and may have changed them.
         """
         if self._bundle is None or self.exposed:
-            self._bundle = bundle(self.weights(), self.net.definition, self._options)
+            self._bundle = bundle(self.weights(), self.net.definition, self.options)
         return self._bundle
 
     @property

@@ -117,8 +117,11 @@ class Teller:
 
 
 @contextmanager
-def teller(address: Address) -> Iterator[Teller]:
+def teller(address: Address | None) -> Iterator[Teller]:
     """Give a `Teller` that is connected to ``address``, if that can be reached."""
+    if address is None:
+        yield Teller(None)
+        return
     try:
         line = socket.create_connection((address.host, address.port), _SECONDS)
     except OSError:

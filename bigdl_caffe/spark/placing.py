@@ -50,11 +50,11 @@ def placed(
     ranks: int,
     batch: int,
     validation: Column | None = None,
+    keep: bool = True,
 ) -> Iterator[Placed]:
     """Give columns of ``df`` such that partition r has the rows of rank r, exactly.
 
-    They are kept on the executors' disks until the context ends, unless ``df`` is cached: rows
-    must not change places between being counted and being sent.
+    Rows must not change places between being counted and being sent.
 
     Parameters
     ----------
@@ -66,19 +66,22 @@ def placed(
     validation : Column, optional
         True for the rows to test with; they are numbered on their own. By default none is.
 
+    keep : bool
+        Whether to keep them on the executors' disks until the context ends: needless where
+        ``df`` is made of one that is cached.
+
     Raises
     ------
     CaffeError
         There are fewer rows to train on, or to test with, than ranks.
     """
     part = F.lit(_TRAIN) if validation is None else F.when(validation, _TEST).otherwise(_TRAIN)
-    ours = df.storageLevel == StorageLevel.NONE
     kept = df.select(*columns, part.alias(_PART))
-    kept = kept.persist(StorageLevel.DISK_ONLY) if ours else kept
+    kept = kept.persist(StorageLevel.DISK_ONLY) if keep else kept
     try:
         yield _placed(kept, ranks, batch, validation is not None)
     finally:
-        if ours:
+        if keep:
             kept.unpersist()
 
 

@@ -37,7 +37,7 @@ def test_each_rank_has_its_rows(spark: SparkSession, ranks: int, batch: int, cac
     df = df.cache() if cached else df
     ids = [row.id for row in df.collect()]
     parts = [[i for i in ids if i % 5], [i for i in ids if not i % 5]]
-    with placed(df, columns(), ranks, batch, F.col("id") % 5 == 0) as rows:
+    with placed(df, columns(), ranks, batch, F.col("id") % 5 == 0, not cached) as rows:
         found = held(rows.df)
     assert [rows.train, rows.test] == [len(part) for part in parts]
     assert sorted(row.c0 for row in found) == sorted(ids)
