@@ -85,6 +85,8 @@ class SolverDef:
         What it was read from, with ``type`` for the old ``solver_type``.
     origin : str
         The solver's file, "" where it has none.
+    clip_values : (float, float) or None
+        The least and the largest value of a gradient: BigDL's, not in Caffe's message.
     """
 
     type: str
@@ -121,6 +123,7 @@ class SolverDef:
     test_nets: tuple[NetSource, ...]
     message: pb.SolverParameter
     origin: str = ""
+    clip_values: tuple[float, float] | None = None
 
 
 def read_solver(path: paths.PathLike) -> SolverDef:

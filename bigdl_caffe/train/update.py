@@ -238,7 +238,11 @@ class Updater:
         torch._foreach_sub_(weights, self.update)
 
     def _clip(self, grads: Tensors) -> None:
-        """Scale all gradients down where their common norm is too large."""
+        """Bound each value, and scale all gradients down where their common norm is too large."""
+        if self.solver.clip_values is not None:
+            least, largest = self.solver.clip_values
+            torch._foreach_clamp_min_(grads, least)
+            torch._foreach_clamp_max_(grads, largest)
         most = self.solver.clip_gradients
         if most < 0:
             return
