@@ -53,7 +53,7 @@ def train_net(
         return build_from_files(definition, weights or None, options, types, False, source.path)
 
 
-def test_net(train: Model, definition: pb.NetParameter, state: State) -> Model:
+def net_to_test(train: Model, definition: pb.NetParameter, state: State) -> Model:
     """Return a net that tests ``train``: with losses and metrics, and the same weights.
 
     Raises

@@ -13,7 +13,7 @@ from bigdl_caffe.model import Model
 from bigdl_caffe.train.definition import SolverDef, read_solver
 from bigdl_caffe.train.events import Observer, Rule
 from bigdl_caffe.train.feeds import Array
-from bigdl_caffe.train.nets import read_source, test_net, train_net
+from bigdl_caffe.train.nets import net_to_test, read_source, train_net
 from bigdl_caffe.train.own_data import OwnData, OwnTestData
 from bigdl_caffe.train.ranks import Ranks
 from bigdl_caffe.train.solver import Solver
@@ -69,7 +69,7 @@ def load_solver(
     tests = []
     for source, passes in zip(definition.test_nets, definition.test_iter, strict=True):
         read = read_source(source, converters)
-        model = test_net(net, read, source.state(read))
+        model = net_to_test(net, read, source.state(read))
         own = replace(data, model=model, arrays=_own(given, model))
         tests.append(Test(model, OwnTestData(own, passes)))
     _check_arrays(given, [net, *(test.model for test in tests)])

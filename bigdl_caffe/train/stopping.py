@@ -20,7 +20,7 @@ class EarlyStop:
         "loss" for the test net's, or one of its outputs by the blob's name: of a loss the
         smaller is the better, of anything else the larger.
     patience : int
-        Tests that may follow the best one so far without a better.
+        So many tests in a row without a better one are enough.
     min_delta : float
         By how much it has to be better to count.
     """
@@ -46,7 +46,7 @@ class EarlyStop:
             self._best, self._waited = value, 0
         else:
             self._waited += 1
-        return Action.STOP if self._waited > self.patience else Action.NONE
+        return Action.STOP if self._waited >= self.patience else Action.NONE
 
     def _loss(self, event: Tested) -> float:
         """Return what is watched, such that less is better."""

@@ -24,7 +24,7 @@ class Test:
     ----------
     model : Model
         In the TEST phase with its losses and metrics, sharing the weights of the net that
-        learns: as `bigdl_caffe.train.nets.test_net` returns it.
+        learns: as `bigdl_caffe.train.nets.net_to_test` returns it.
     feeds : TestFeeds
     """
 

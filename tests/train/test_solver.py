@@ -15,7 +15,7 @@ from bigdl_caffe.format.prototxt import parse
 from bigdl_caffe.train.definition import SolverDef, solver_def
 from bigdl_caffe.train.events import Action, Ended, Event, Iterated, Snapshotted, Started, Tested
 from bigdl_caffe.train.feeds import Pass
-from bigdl_caffe.train.nets import read_source, test_net, train_net
+from bigdl_caffe.train.nets import net_to_test, read_source, train_net
 from bigdl_caffe.train.solver import Solver
 from bigdl_caffe.train.testing import Test
 
@@ -77,7 +77,7 @@ def solver(d: SolverDef, feeds: Points | None = None, seen: list[Event] | None =
     tests = []
     for source in d.test_nets:
         read = read_source(source)
-        tests.append(Test(test_net(net, read, source.state(read)), OnePass()))
+        tests.append(Test(net_to_test(net, read, source.state(read)), OnePass()))
     observers = [] if seen is None else [seen.append]
     return Solver(d, net, feeds or Points(), tests, observers=observers)
 
