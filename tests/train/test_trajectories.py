@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bigdl_caffe.train.events import Event, Iterated, Tested
+from bigdl_caffe.train.definition import SolverDef, read_solver
+from bigdl_caffe.train.events import Event, Iterated, Snapshotted, Tested
 from bigdl_caffe.train.opening import load_solver
 from bigdl_caffe.train.solver import Solver
+from bigdl_caffe.train.state import SolverState, read_state
 from tests.train.golden import Case, cases
 
 NO_ARRAYS = "memory_data"
@@ -31,8 +35,10 @@ def in_the_cases_folder(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(case.folder)
 
 
-def solver(case: Case, seen: list[Event]) -> Solver:
-    return load_solver(case.solver, case.initial, observers=[seen.append])
+@pytest.fixture
+def definition(case: Case, tmp_path: Path) -> SolverDef:
+    """Return the case's solver, whose snapshots go elsewhere."""
+    return replace(read_solver(case.solver), snapshot_prefix=str(tmp_path / "snap"))
 
 
 def check(solver: Solver, case: Case, kind: str) -> None:
@@ -50,9 +56,9 @@ def losses(seen: list[Event]) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_trajectory(case: Case) -> None:
+def test_trajectory(case: Case, definition: SolverDef) -> None:
     seen: list[Event] = []
-    trained = solver(case, seen)
+    trained = load_solver(definition, case.initial, observers=[seen.append])
     kinds = sorted(int(k[1:]) for k in {key.split("/")[0] for key in case.trace} if is_step(k))
     for iterations in kinds:
         trained.step(iterations - trained.iter)
@@ -61,6 +67,18 @@ def test_trajectory(case: Case) -> None:
     check(trained, case, "final")
     passes = case.trace["loss"].reshape(-1, trained.definition.iter_size)
     np.testing.assert_allclose(losses(seen), passes.mean(1), rtol=1e-4)
+    for event in seen:
+        if isinstance(event, Snapshotted):
+            theirs = read_state(case.folder / Path(event.state).name)
+            check_states(read_state(event.state), theirs)
+
+
+def check_states(ours: SolverState, theirs: SolverState) -> None:
+    """Hold a state to Caffe's."""
+    assert (ours.iter, ours.current_step) == (theirs.iter, theirs.current_step)
+    for own, caffes in zip(ours.history, theirs.history, strict=True):
+        assert own.shape == caffes.shape
+        assert np.abs(own - caffes).max() <= 1e-4 * np.abs(caffes).max()
 
 
 def is_step(kind: str) -> bool:
@@ -68,9 +86,9 @@ def is_step(kind: str) -> bool:
 
 
 @pytest.mark.parametrize("case", RESUMED, ids=lambda case: case.name)
-def test_going_on_from_caffes_own_state(case: Case) -> None:
+def test_going_on_from_caffes_own_state(case: Case, definition: SolverDef) -> None:
     seen: list[Event] = []
-    trained = load_solver(case.solver, observers=[seen.append])
+    trained = load_solver(definition, observers=[seen.append])
     trained.restore("snap_iter_10.solverstate")
     trained.step(10)
     check(trained, case, "final")
@@ -80,7 +98,7 @@ def test_going_on_from_caffes_own_state(case: Case) -> None:
 @pytest.mark.parametrize("case", [Case("with_test")], ids=lambda case: case.name)
 def test_test_nets_share_the_weights_and_go_on_in_their_data(case: Case) -> None:
     seen: list[Event] = []
-    solver(case, seen).step(case.meta["iters"])
+    load_solver(case.solver, case.initial, observers=[seen.append]).step(case.meta["iters"])
     log = (case.folder / "solver_log.txt").read_text()
     theirs = re.findall(r"Test net output #\d: (\w+) = ([\d.e+-]+)", log)
     ours = [o for event in seen if isinstance(event, Tested) for o in event.outputs]
@@ -92,7 +110,7 @@ def test_test_nets_share_the_weights_and_go_on_in_their_data(case: Case) -> None
 @pytest.mark.parametrize("case", [Case("average_loss")], ids=lambda case: case.name)
 def test_the_displayed_loss_is_a_mean(case: Case) -> None:
     seen: list[Event] = []
-    solver(case, seen).step(case.meta["iters"])
+    load_solver(case.solver, case.initial, observers=[seen.append]).step(case.meta["iters"])
     log = (case.folder / "solver_log.txt").read_text()
     theirs = [float(n) for n in re.findall(r"Iteration \d+, loss = ([\d.e+-]+)", log)]
     ours = [event.smoothed for event in seen if isinstance(event, Iterated)]
