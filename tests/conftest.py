@@ -23,6 +23,9 @@ ON_CONNECT = "SPARK_TESTING" in os.environ
 Spark then gives the local server a free port instead of its one usual one.
 """
 
+# Programs that end soon lose more by Java's better code than they win: it takes long to make.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the slow files where processes share the tests: quick ones fill the end evenly."""
@@ -60,6 +63,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .config("spark.driver.memory", "1g")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.default.parallelism", "2")
+        .config("spark.python.daemon.module", "tests.spark.daemon")
         .config("spark.local.dir", str(scratch))
         .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
         .getOrCreate()
