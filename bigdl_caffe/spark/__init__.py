@@ -9,17 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bigdl_caffe.spark.estimator import CaffeEstimator
     from bigdl_caffe.spark.metrics import Metrics
     from bigdl_caffe.spark.transformer import CaffeModel
     from bigdl_caffe.spark.udf import register_udf
 
 _HOMES = {
+    "CaffeEstimator": "estimator",
     "CaffeModel": "transformer",
     "Metrics": "metrics",
     "register_udf": "udf",
 }
 
-__all__ = ["CaffeModel", "Metrics", "register_udf"]
+__all__ = ["CaffeEstimator", "CaffeModel", "Metrics", "register_udf"]
 
 
 def __getattr__(name: str) -> Any:

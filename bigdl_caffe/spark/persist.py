@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWriter
 
@@ -25,9 +25,12 @@ from bigdl_caffe.spark.ways import is_connect
 from bigdl_caffe.spark.worker import custom_layers, is_custom
 
 if TYPE_CHECKING:
+    from bigdl_caffe.spark.estimator import CaffeEstimator
     from bigdl_caffe.spark.transformer import CaffeModel
 
-S = TypeVar("S", bound="CaffeModel")
+    Stage: TypeAlias = CaffeModel | CaffeEstimator
+
+S = TypeVar("S", bound="Stage")
 
 BUNDLE = "model.arrow"
 _HOME = "bigdl_caffe.spark"
@@ -36,7 +39,7 @@ _HOME = "bigdl_caffe.spark"
 class StageWriter(MLWriter):
     """Writes a stage to wherever Hadoop can write."""
 
-    def __init__(self, stage: CaffeModel) -> None:
+    def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage
 
@@ -147,7 +150,7 @@ def _named(cls: type) -> str:
     return f"{_HOME if ours else cls.__module__}.{cls.__qualname__}"
 
 
-def _check_known(stage: CaffeModel, metadata: Mapping[str, Any], path: str) -> None:
+def _check_known(stage: Stage, metadata: Mapping[str, Any], path: str) -> None:
     saved = {**metadata["paramMap"], **metadata["defaultParamMap"]}
     unknown = [name for name in saved if not stage.hasParam(name)]
     if unknown:

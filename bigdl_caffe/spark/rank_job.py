@@ -80,7 +80,7 @@ class Job:
         See `Solver`.
     timeout : float
         Seconds that a rank may keep the others waiting.
-    address : Address
+    address : Address, optional
         Who hears of it.
     resume : str
         State to go on from, "" for none.
@@ -96,7 +96,7 @@ class Job:
     rules: tuple[Rule, ...]
     synchronised: bool
     timeout: float
-    address: Address
+    address: Address | None = None
     resume: str = ""
     past: tuple[Event, ...] = ()
 

@@ -25,6 +25,7 @@ from bigdl_caffe.spark.scoring import score_as
 
 if TYPE_CHECKING:
     from bigdl_caffe.spark.metrics import Metrics
+    from bigdl_caffe.train.show.history import History
 
 _DEFAULTS = {field.name: field.default for field in fields(Scoring)}
 
@@ -67,6 +68,11 @@ class CaffeModel(OptionParams, Transformer, MLWritable, MLReadable["CaffeModel"]
         Counts what the stage does. Neither a Param nor saved.
     **params
         See explainParams.
+
+    Attributes
+    ----------
+    history : History or None
+        What was measured while a `CaffeEstimator` trained the model. It is not saved.
 
     Raises
     ------
@@ -177,6 +183,7 @@ class CaffeModel(OptionParams, Transformer, MLWritable, MLReadable["CaffeModel"]
             )
         self.model = model
         self.metrics = metrics
+        self.history: History | None = None
         self.setParams(**params)
 
     def transformSchema(self, schema: StructType) -> StructType:  # noqa: N802 (Spark's name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -58,9 +59,12 @@ class Group(Ranks):
         if not any(parameter.requires_grad for parameter in module.parameters()):
             return module
         # No device_ids: the module and its inputs are on the device already.
-        wrapped = DistributedDataParallel(
-            module, broadcast_buffers=False, find_unused_parameters=True
-        )
+        with warnings.catch_warnings():
+            # torch 2.13 has a new name for broadcast_buffers, which those before do not know.
+            warnings.simplefilter("ignore", FutureWarning)
+            wrapped = DistributedDataParallel(
+                module, broadcast_buffers=False, find_unused_parameters=True
+            )
         # torch looks at a hook's annotations, and does not take them as text.
         wrapped.register_comm_hook(None, lambda _, bucket: _summed(bucket))
         return wrapped
