@@ -65,7 +65,11 @@ class Judged(nn.Module):
         self._counts = dict.fromkeys(self.values, float(rows))
         with counts() as self._found:
             tops = self.net(feed, self.values)
-        return [tops[value] for value in self.values], [self._counts[v] for v in self.values]
+        made = zip((tops[value] for value in self.values), self.weights, strict=True)
+        return (
+            [top if weight else top.detach() for top, weight in made],
+            [self._counts[value] for value in self.values],
+        )
 
     def loss(self, tops: Sequence[Tensor]) -> float:
         """Return the weighted sum of the losses among ``tops``, which are `values`."""
