@@ -48,7 +48,7 @@ def check_session(spark: SparkSession, ranks: int, timeout: float) -> None:
             "to how many executors you want"
         )
     end = time.monotonic() + (0 if local else timeout)
-    while (slots := _slots(spark)) is not None and slots < ranks:
+    while (slots := room(spark)) is not None and slots < ranks:
         if time.monotonic() >= end:
             raise CaffeError(
                 f"numWorkers is {ranks}, and there is room for {slots} tasks at once: give "
@@ -57,7 +57,7 @@ def check_session(spark: SparkSession, ranks: int, timeout: float) -> None:
         time.sleep(_LOOK)
 
 
-def _slots(spark: SparkSession) -> int | None:
+def room(spark: SparkSession) -> int | None:
     """Return how many tasks can run at once now; None where Spark does not tell."""
     context = spark.sparkContext._jsc.sc()
     try:
