@@ -17,7 +17,7 @@ def saved_again(model: Model, folder: Path, suffix: str = ".caffemodel", **how: 
     """Return ``model`` after it was saved in ``folder`` and loaded, in the same phase."""
     files = folder / "saved.prototxt", folder / f"saved{suffix}"
     assert model.save_caffe(*files, **how) is model
-    options = model._options
+    options = model.options
     return Model.load_caffe_model(
         *files,
         phase=options.phase,
