@@ -86,8 +86,13 @@ def check_place(prefix: str) -> None:
     Raises
     ------
     CaffeError
-        For a folder that is missing, or that may not be written.
+        For a folder that is missing, or that may not be written, and without a prefix.
     """
+    if not prefix:
+        raise CaffeError(
+            "there is no snapshot_prefix for the snapshot at the end of training: give one, or "
+            "snapshot_after_train: false"
+        )
     probe = f"{prefix}_iter_0.tempfile"
     with paths.atomic_write(probe):
         pass

@@ -32,7 +32,7 @@ from bigdl_caffe.train.nets import copy_weights, learned, metrics
 from bigdl_caffe.train.objective import Judged, Scores, over_all_ranks, shown
 from bigdl_caffe.train.ranks import Ranks
 from bigdl_caffe.train.rate import learning_rate
-from bigdl_caffe.train.snapshots import weights_of, write_snapshot
+from bigdl_caffe.train.snapshots import check_place, weights_of, write_snapshot
 from bigdl_caffe.train.state import SolverState, read_state
 from bigdl_caffe.train.testing import Test, tensors
 from bigdl_caffe.train.update import Updater
@@ -118,6 +118,9 @@ class Solver:
         """
         d = self.definition
         passes = self.feeds.per_epoch
+        self._stop = ""
+        if self.ranks.rank == 0 and (d.snapshot or d.snapshot_after_train):
+            check_place(d.snapshot_prefix)
         self._tell(
             Started(
                 self.net.net.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -207,3 +208,12 @@ def test_a_state_of_another_solver_is_refused(tmp_path: Path) -> None:
     state = str(tmp_path / "points_iter_2.solverstate")
     with pytest.raises(CaffeError, match="history of 8 blobs, and SGD keeps 4"):
         solver(definition(tmp_path)).restore(state)
+
+
+def test_a_place_for_snapshots_is_looked_for_before_training(tmp_path: Path) -> None:
+    for prefix, why in ((tmp_path / "missing" / "points", "missing"), ("", "no snapshot_prefix")):
+        seen: list[Event] = []
+        d = replace(definition(tmp_path), snapshot_prefix=str(prefix))
+        with pytest.raises(CaffeError, match=why):
+            solver(d, seen=seen).solve()
+        assert not seen
