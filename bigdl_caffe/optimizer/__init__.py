@@ -5,6 +5,7 @@ Caffe's loss layers or functions such as torch's, checkpoints are Caffe's snapsh
 """
 
 from bigdl_caffe.optimizer.criteria import MAE, Loss, Top1Accuracy, Top5Accuracy
+from bigdl_caffe.optimizer.local import LocalOptimizer
 from bigdl_caffe.optimizer.methods import (
     SGD,
     Adadelta,
@@ -17,7 +18,7 @@ from bigdl_caffe.optimizer.methods import (
     RMSprop,
     Step,
 )
-from bigdl_caffe.optimizer.optimizer import LocalOptimizer
+from bigdl_caffe.optimizer.optimizer import Optimizer
 from bigdl_caffe.optimizer.samples import Sample
 from bigdl_caffe.optimizer.triggers import (
     EveryEpoch,
@@ -47,6 +48,7 @@ __all__ = [
     "MaxScore",
     "MinLoss",
     "MultiStep",
+    "Optimizer",
     "Poly",
     "RMSprop",
     "Sample",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,14 @@ from numpy.typing import ArrayLike
 from bigdl_caffe import feeding
 from bigdl_caffe.errors import ShapeError
 from bigdl_caffe.graph.ir import Shape
+from bigdl_caffe.model import Model
+from bigdl_caffe.optimizer.base import BaseOptimizer, as_methods
+from bigdl_caffe.optimizer.criteria import Criterion, ValidationMethod
+from bigdl_caffe.optimizer.methods import OptimMethod
 from bigdl_caffe.optimizer.nets import Nets
-from bigdl_caffe.optimizer.plan import SEED, Plan
+from bigdl_caffe.optimizer.plan import SEED, Plan, Validation
 from bigdl_caffe.optimizer.samples import ArrayFeeds, ArraysOnce
+from bigdl_caffe.optimizer.triggers import Trigger
 from bigdl_caffe.train.order import Order
 from bigdl_caffe.train.solver import Solver
 from bigdl_caffe.train.state import SolverState
@@ -96,3 +102,70 @@ def train_arrays(
         solver.resume(state)
     solver.solve()
     return solver.state()
+
+
+class LocalOptimizer(BaseOptimizer):
+    """Trains on arrays, in this process.
+
+    A second `optimize` goes on where the first ended, as BigDL's does.
+
+    Parameters
+    ----------
+    X : ndarray, or list of ndarray
+        Rows for each input of the model.
+    Y : ndarray
+        A target for each row. Classes are counted from 0, where BigDL's are from 1.
+    model, criterion, end_trigger, batch_size, optim_method
+        As of `BaseOptimizer`.
+    """
+
+    def __init__(
+        self,
+        X: Any,  # noqa: N803  (BigDL's name)
+        Y: ArrayLike,  # noqa: N803
+        model: Model,
+        criterion: Criterion,
+        end_trigger: Trigger,
+        batch_size: int,
+        optim_method: OptimMethod | None = None,
+    ) -> None:
+        super().__init__(model, criterion, end_trigger, batch_size, optim_method)
+        self._data = Arrays(X, Y)
+        self._held: Arrays | None = None
+        self._state: SolverState | None = None
+
+    def set_model(self, model: Model) -> BaseOptimizer:
+        """Train another model, from the beginning."""
+        self._state = None
+        return super().set_model(model)
+
+    def set_validation(
+        self,
+        batch_size: int,
+        X_val: Any,  # noqa: N803
+        Y_val: ArrayLike,  # noqa: N803
+        trigger: Trigger,
+        val_method: ValidationMethod | Sequence[ValidationMethod] | None = None,
+    ) -> BaseOptimizer:
+        """Validate on held-out rows.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows at a time.
+        X_val, Y_val
+            As the data to learn from.
+        trigger : Trigger
+        val_method : ValidationMethod, or sequence of them
+            By default `Top1Accuracy`. `MaxScore` goes by the first.
+        """
+        self._held = Arrays(X_val, Y_val)
+        return self._set(validation=Validation(trigger, batch_size, as_methods(val_method)))
+
+    def set_traindata(self, training_set: tuple[Any, ArrayLike], batch_size: int) -> BaseOptimizer:
+        """Go on with other rows: (X, Y)."""
+        self._data = Arrays(*training_set)
+        return self._set(batch_size=batch_size)
+
+    def _train(self, plan: Plan) -> None:
+        self._state = train_arrays(plan, self._data, self._held, self._state)

@@ -52,13 +52,16 @@ class Nets:
 
     def learner(self) -> Model:
         """Return the net that learns: the model's layers in TRAIN phase, and the criterion."""
-        return self._net("TRAIN", [self._loss()])
+        return self._net("TRAIN", self._definition([self._loss()]))
 
     def validator(self, methods: Sequence[ValidationMethod]) -> Model:
         """Return the net whose outputs are what ``methods`` measure, by their names."""
+        return self._net("TEST", self.validation(methods))
+
+    def validation(self, methods: Sequence[ValidationMethod]) -> pb.NetParameter:
+        """Return the definition of `validator`."""
         found = (method.layer(self._output, self.target_blob) for method in methods)
-        layers = [layer or self._loss() for layer in found]
-        return self._net("TEST", layers)
+        return self._definition([layer or self._loss() for layer in found])
 
     @property
     def converters(self) -> dict[str, type[Layer]]:
@@ -66,11 +69,12 @@ class Nets:
         given = {} if isinstance(self.criterion, str) else {CUSTOM: layer_of(self.criterion)}
         return {MAE_TYPE: MAELayer, **given}
 
-    def _net(self, phase: str, judges: Sequence[pb.LayerParameter]) -> Model:
-        definition = pb.NetParameter(name=self.model.net.name)
-        definition.layer.extend([*self._inputs(), *self._layers(), *judges])
-        options = Options(phase, judges=True)
-        return sharing(self.model, definition, options, self.converters)
+    def _net(self, phase: str, definition: pb.NetParameter) -> Model:
+        return sharing(self.model, definition, Options(phase, judges=True), self.converters)
+
+    def _definition(self, judges: Sequence[pb.LayerParameter]) -> pb.NetParameter:
+        layers = [*self._inputs(), *self._layers(), *judges]
+        return pb.NetParameter(name=self.model.net.name, layer=layers)
 
     def _inputs(self) -> Iterator[pb.LayerParameter]:
         (rows, *_), *_ = self.model.inputs.values()

@@ -3,209 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from numpy.typing import ArrayLike
 
 from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.feeding import is_spark
 from bigdl_caffe.model import Model
-from bigdl_caffe.optimizer.criteria import (
-    Criterion,
-    Top1Accuracy,
-    ValidationMethod,
-    check_criterion,
-)
-from bigdl_caffe.optimizer.local import Arrays, train_arrays
-from bigdl_caffe.optimizer.methods import SGD, OptimMethod
-from bigdl_caffe.optimizer.plan import Checkpoints, Plan, Validation
-from bigdl_caffe.optimizer.triggers import Trigger
-from bigdl_caffe.train.events import Observer
-from bigdl_caffe.train.state import SolverState
+from bigdl_caffe.optimizer.base import BaseOptimizer, as_methods
+from bigdl_caffe.optimizer.criteria import Criterion, ValidationMethod
+from bigdl_caffe.optimizer.local import LocalOptimizer
+from bigdl_caffe.optimizer.methods import OptimMethod
+from bigdl_caffe.optimizer.plan import Plan, Validation
+from bigdl_caffe.optimizer.triggers import MaxEpoch, Trigger
+
+if TYPE_CHECKING:
+    from pyspark import RDD
+
+    from bigdl_caffe.optimizer.samples import Sample
 
 
-class BaseOptimizer:
-    """What can be set of a training; every setter returns the optimizer.
+class Optimizer(BaseOptimizer):
+    """Trains on an RDD of samples, by ranks that are Spark tasks.
 
-    A second `optimize` goes on where the first ended, as BigDL's does.
+    The result is that of `LocalOptimizer` on the same rows, whatever the number of ranks.
+    Where checkpoints are written, a process that dies costs what was done since the last.
 
     Parameters
     ----------
     model : Model
-        With one output, loaded in the TEST phase. It is trained itself.
-    criterion : str or callable
-        Type of a loss layer of Caffe's ("SoftmaxWithLoss", "EuclideanLoss", ...), or a
-        function of output and target that returns the mean over the rows, such as torch's
-        losses. SoftmaxWithLoss takes the place of a Softmax that the model ends with.
-    end_trigger : Trigger
-        When to stop.
-    batch_size : int
-        Rows in an iteration, of all processes together.
-    optim_method : OptimMethod
-    """
-
-    def __init__(
-        self,
-        model: Model,
-        criterion: Criterion,
-        end_trigger: Trigger,
-        batch_size: int,
-        optim_method: OptimMethod | None,
-    ) -> None:
-        check_criterion(criterion)
-        method = optim_method or SGD()
-        self._plan = Plan(model, criterion, method, end_trigger, batch_size)
-        self._summaries: dict[str, Observer] = {}
-        self._state: SolverState | None = None
-
-    def set_model(self, model: Model) -> BaseOptimizer:
-        """Train another model, from the beginning."""
-        self._state = None
-        return self._set(model=model)
-
-    def set_criterion(self, criterion: Criterion) -> BaseOptimizer:
-        """Train with another criterion."""
-        check_criterion(criterion)
-        return self._set(criterion=criterion)
-
-    def set_end_when(self, end_when: Trigger) -> BaseOptimizer:
-        """Stop at another time."""
-        return self._set(end=end_when)
-
-    def set_checkpoint(
-        self,
-        checkpoint_trigger: Trigger,
-        checkpoint_path: str | Path,
-        isOverWrite: bool = True,  # noqa: N803  (BigDL's name)
-    ) -> BaseOptimizer:
-        """Write checkpoints, which are Caffe's snapshots.
-
-        Parameters
-        ----------
-        checkpoint_trigger : Trigger
-        checkpoint_path : path or URI
-            The folder, which is made if it is not there, for files such as
-            ``model_iter_100.caffemodel`` and ``model_iter_100.solverstate``.
-        isOverWrite : bool
-            Whether there may be checkpoints already.
-        """
-        return self._set(
-            checkpoints=Checkpoints(checkpoint_trigger, str(checkpoint_path), isOverWrite)
-        )
-
-    def set_train_summary(self, summary: Observer) -> BaseOptimizer:
-        """Write a `TrainSummary`; any other observer of the events is told as well."""
-        self._summaries["train"] = summary
-        return self
-
-    def set_val_summary(self, summary: Observer) -> BaseOptimizer:
-        """Write a `ValidationSummary`."""
-        self._summaries["validation"] = summary
-        return self
-
-    def set_gradclip_const(self, min_value: float, max_value: float) -> BaseOptimizer:
-        """Bound each value of the gradients."""
-        if not min_value <= max_value:
-            raise CaffeError(f"min_value {min_value} is over max_value {max_value}: exchange them")
-        return self._set(clip_values=(min_value, max_value))
-
-    def set_gradclip_l2norm(self, clip_norm: float) -> BaseOptimizer:
-        """Scale the gradients down where their common L2 norm is over ``clip_norm``."""
-        if not clip_norm > 0:
-            raise CaffeError(f"clip_norm is {clip_norm}: give more than 0")
-        return self._set(clip_norm=clip_norm)
-
-    def disable_gradclip(self) -> BaseOptimizer:
-        """Leave the gradients as they are."""
-        return self._set(clip_values=None, clip_norm=None)
-
-    def optimize(self) -> Model:
-        """Train, and return the model.
-
-        Raises
-        ------
-        CaffeError
-            For data that the model cannot take.
-        TrainingError
-            For a loss that is no number.
-        """
-        if self._plan.checkpoints:
-            self._plan.checkpoints.prepare()
-        self._train(replace(self._plan, observers=tuple(self._summaries.values())))
-        return self._plan.model
-
-    def _train(self, plan: Plan) -> None:
-        raise NotImplementedError
-
-    def _set(self, **what: Any) -> BaseOptimizer:
-        self._plan = replace(self._plan, **what)
-        return self
-
-
-class LocalOptimizer(BaseOptimizer):
-    """Trains on arrays, in this process.
-
-    Parameters
-    ----------
-    X : ndarray, or list of ndarray
-        Rows for each input of the model.
-    Y : ndarray
-        A target for each row. Classes are counted from 0, where BigDL's are from 1.
-    model, criterion, end_trigger, batch_size, optim_method
+    training_rdd : RDD of Sample
+    criterion, end_trigger, batch_size, optim_method
         As of `BaseOptimizer`.
+    num_workers : int, optional
+        Ranks; by default as many tasks as can run at once.
     """
 
     def __init__(
         self,
-        X: Any,  # noqa: N803  (BigDL's name)
-        Y: ArrayLike,  # noqa: N803
         model: Model,
+        training_rdd: RDD[Sample],
         criterion: Criterion,
         end_trigger: Trigger,
         batch_size: int,
         optim_method: OptimMethod | None = None,
+        num_workers: int | None = None,
     ) -> None:
         super().__init__(model, criterion, end_trigger, batch_size, optim_method)
-        self._data = Arrays(X, Y)
-        self._held: Arrays | None = None
+        self._data = training_rdd
+        self._held: RDD[Sample] | None = None
+        self._workers = num_workers
+
+    @staticmethod
+    def create(
+        model: Model,
+        training_set: RDD[Sample] | tuple[Any, ArrayLike],
+        criterion: Criterion,
+        end_trigger: Trigger | None = None,
+        batch_size: int = 32,
+        optim_method: OptimMethod | None = None,
+        num_workers: int | None = None,
+    ) -> Optimizer | LocalOptimizer:
+        """Return the optimizer for an RDD of samples, or for arrays (X, Y).
+
+        Parameters
+        ----------
+        training_set : RDD of Sample, or (X, Y)
+        end_trigger : Trigger, optional
+            By default one epoch.
+        optim_method : OptimMethod, optional
+            By default `SGD`.
+        """
+        end = end_trigger or MaxEpoch(1)
+        if is_spark(training_set):
+            rdd = cast("RDD[Sample]", training_set)
+            return Optimizer(model, rdd, criterion, end, batch_size, optim_method, num_workers)
+        if isinstance(training_set, tuple) and len(training_set) == 2:
+            x, y = training_set
+            return LocalOptimizer(x, y, model, criterion, end, batch_size, optim_method)
+        raise CaffeError(
+            f"training_set is of {type(training_set).__name__}: give an RDD of Sample, or (X, Y)"
+        )
 
     def set_validation(
         self,
         batch_size: int,
-        X_val: Any,  # noqa: N803
-        Y_val: ArrayLike,  # noqa: N803
+        val_rdd: RDD[Sample],
         trigger: Trigger,
         val_method: ValidationMethod | Sequence[ValidationMethod] | None = None,
     ) -> BaseOptimizer:
-        """Validate on held-out rows.
+        """Validate on held-out samples.
 
         Parameters
         ----------
         batch_size : int
-            Rows at a time.
-        X_val, Y_val
-            As the data to learn from.
+            BigDL's; the rows are taken as many at a time as those that are trained on.
+        val_rdd : RDD of Sample
         trigger : Trigger
         val_method : ValidationMethod, or sequence of them
             By default `Top1Accuracy`. `MaxScore` goes by the first.
         """
-        self._held = Arrays(X_val, Y_val)
-        return self._set(validation=Validation(trigger, batch_size, methods(val_method)))
+        self._held = val_rdd
+        return self._set(validation=Validation(trigger, batch_size, as_methods(val_method)))
 
-    def set_traindata(self, training_set: tuple[Any, ArrayLike], batch_size: int) -> BaseOptimizer:
-        """Go on with other rows: (X, Y)."""
-        self._data = Arrays(*training_set)
+    def set_traindata(self, training_rdd: RDD[Sample], batch_size: int) -> BaseOptimizer:
+        """Go on with other rows."""
+        self._data = training_rdd
         return self._set(batch_size=batch_size)
 
     def _train(self, plan: Plan) -> None:
-        self._state = train_arrays(plan, self._data, self._held, self._state)
+        from bigdl_caffe.optimizer.distributed import train_rdd  # Spark only when it is used
 
-
-def methods(
-    given: ValidationMethod | Sequence[ValidationMethod] | None,
-) -> tuple[ValidationMethod, ...]:
-    """Return validation methods as a tuple: `Top1Accuracy` where none is given."""
-    if given is None:
-        return (Top1Accuracy(),)
-    return tuple(given) if isinstance(given, Sequence) else (given,)
+        train_rdd(plan, self._data, self._held, self._workers)

@@ -32,15 +32,18 @@ from bigdl_caffe.optimizer import (
 from bigdl_caffe.train.events import Event, Iterated, Snapshotted, Tested
 from tests.nets import net
 
-CLASSIFIER = """
-name: "classifier"
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 6 } } }
-layer { name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1"
-  inner_product_param { num_output: 16 weight_filler { type: "xavier" } } }
-layer { name: "relu" type: "ReLU" bottom: "ip1" top: "ip1" }
+DROPOUT = """
 layer { name: "drop" type: "Dropout" bottom: "ip1" top: "ip1" dropout_param { dropout_ratio: 0.2 } }
-layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2"
-  inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
+"""
+CLASSIFIER = f"""
+name: "classifier"
+layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 4 dim: 6 }} }} }}
+layer {{ name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1"
+  inner_product_param {{ num_output: 16 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "relu" type: "ReLU" bottom: "ip1" top: "ip1" }}
+{DROPOUT}
+layer {{ name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2"
+  inner_product_param {{ num_output: 6 weight_filler {{ type: "xavier" }} }} }}
 """
 PROB = 'layer { name: "prob" type: "Softmax" bottom: "ip2" top: "prob" }'
 LINE = """
