@@ -10,14 +10,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from bigdl_caffe import Model
 from bigdl_caffe.cli import main
 from tests.paths import REPO
-from tests.spark.nets import assert_close
 
 DIGITS = REPO / "examples" / "digits"
 NET = ["--prototxt", f"{DIGITS}/lenet.prototxt", "--weights", f"{DIGITS}/lenet.caffemodel"]
@@ -119,41 +116,3 @@ def test_a_mean_file_that_is_missing(
     assert "subtract" not in capsys.readouterr().out
     assert score("--prototxt", str(net), "--mean", f"{tmp_path}/mean.npy", "--overwrite") == 0
     assert "subtract the mean picture of 8x8" in capsys.readouterr().out
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_score_through_spark_submit_on_a_cluster(spark_env: dict[str, str], tmp_path: Path) -> None:
-    output = tmp_path / "out.parquet"
-    submit = Path(sys.executable).with_name("spark-submit")
-    done = subprocess.run(
-        [
-            *(submit, "--master", "local-cluster[2,1,1024]", "--conf", "spark.ui.enabled=false"),
-            *(REPO / "bigdl_caffe" / "__main__.py", "score", *NET, "--input", DIGITS / "images"),
-            *("--output", output, "--fetch", "prob", "--truth", DIGITS / "labels.txt"),
-        ],
-        cwd=tmp_path,
-        env=spark_env,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "accuracy    99.67 % (299 of 300)" in done.stdout
-    assert "2. resize to 8x8" in done.stdout
-    check_scores(output)
-
-
-def check_scores(output: Path) -> None:
-    """Compare what was written with what the model gives in this process."""
-    from bigdl_caffe.image import batch
-
-    table = pq.read_table(output).to_pydict()
-    assert len(table["path"]) == 300
-    model = Model.load_caffe_model(NET[1], NET[3])
-    files = [Path(path.removeprefix("file:")).read_bytes() for path in table["path"]]
-    expected = model.predict(batch(model.recipe(), files).array, fetch=["prob"])
-    assert_close(table["prob"], expected)
-    assert table["prediction"] == expected.argmax(1).tolist()
-    assert table["error"] == [None] * 300

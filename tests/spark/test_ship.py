@@ -139,7 +139,7 @@ def test_a_shared_folder_that_is_not_there_is_named(spark: SparkSession, tmp_pat
         ship(spark, model)
 
 
-# --- clusters, encryption, Connect --------------------------------------------------------
+# --- clusters, encryption --------------------------------------------------------
 
 CLUSTER = """
 import sys
@@ -148,9 +148,9 @@ from pyspark.sql import SparkSession
 from tests.spark.shipping import Weights, arrivals
 from bigdl_caffe.spark.ship import release, ship
 
-encrypt, *ways = sys.argv[1:]
+master, encrypt, *ways = sys.argv[1:]
 spark = (
-    SparkSession.builder.master("local-cluster[2,1,1024]").config("spark.ui.enabled", "false")
+    SparkSession.builder.master(master).config("spark.ui.enabled", "false")
     .config("spark.io.encryption.enabled", encrypt).getOrCreate()
 )
 model = Weights()
@@ -180,10 +180,10 @@ if encrypt == "false":
     ("arguments", "seen"),
     [
         (
-            ["false", "default", "file", "artifact"],
+            ["local-cluster[2,1,1024]", "false", "default", "file", "artifact"],
             ["mapped", "file", "artifact", "gone", "again"],
         ),
-        (["true", "default"], ["copy"]),
+        (["local-cluster[1,1,1024]", "true", "default"], ["copy"]),
     ],
     ids=["plain", "encrypted"],
 )
@@ -191,31 +191,6 @@ def test_on_a_cluster(spark_env: dict[str, str], arguments: list[str], seen: lis
     assert run_program(spark_env, CLUSTER, arguments) == [
         word for step in seen for word in (step, "True")
     ]
-
-
-CONNECT = """
-import logging, sys
-from pathlib import Path
-from pyspark.sql import SparkSession
-from bigdl_caffe.spark.ship import ship
-from tests.spark.nets import png, small
-spark = SparkSession.builder.remote("local[2]").getOrCreate()
-model = small(Path(sys.argv[1]))
-df = spark.createDataFrame([(bytearray(png(i)),) for i in range(5)], "content binary")
-for folder in (None, sys.argv[1]):
-    if folder:
-        spark.conf.set("spark.bigdl.caffe.ship.path", folder)
-    rows = model.predict(df, fetch=["prob"]).collect()
-    print(ship(spark, model).way, len(rows), {row["error"] for row in rows})
-"""
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_on_connect(spark_env: dict[str, str], tmp_path: Path) -> None:
-    pytest.importorskip("grpc_status", reason="needs pip install 'pyspark[connect]'")
-    words = run_program(spark_env, CONNECT, [str(tmp_path)])
-    assert words == ["artifact", "5", "{None}", "path", "5", "{None}"]
 
 
 @pytest.mark.spark

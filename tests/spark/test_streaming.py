@@ -37,7 +37,7 @@ def test_files_are_scored_once_across_a_crash(
     (tmp_path / "in").mkdir()
     stage = CaffeModel(small(tmp_path), inputCol="content", fetchDict={"prob": "prob"})
     stage.save(tmp_path / "stage")
-    drop(tmp_path / "in", range(12))
+    drop(tmp_path / "in", range(6))
     batches = tmp_path / "checkpoint" / "commits"
     program = subprocess.Popen(
         [sys.executable, str(REPO / "tests" / "spark" / "stream.py"), str(tmp_path)],
@@ -46,22 +46,22 @@ def test_files_are_scored_once_across_a_crash(
     )
     try:
         wait_for(batches / "1", program)
-        drop(tmp_path / "in", range(12, 20))
+        drop(tmp_path / "in", range(6, 12))
         wait_for(batches / "3", program)
     finally:
         os.killpg(program.pid, signal.SIGKILL)  # the JVM and the workers with it
         program.wait()
-    drop(tmp_path / "in", range(20, 26))
+    drop(tmp_path / "in", range(12, 14))
     query = start(spark, tmp_path)
     try:
         query.processAllAvailable()
-        drop(tmp_path / "in", range(26, 30))
+        drop(tmp_path / "in", range(14, 16))
         query.processAllAvailable()
     finally:
         query.stop()
     rows = spark.read.parquet(str(tmp_path / "out")).collect()
     seeds = [int(Path(row["path"]).stem) for row in rows]
-    assert Counter(seeds) == Counter(range(30))
+    assert Counter(seeds) == Counter(range(16))
     good = [(seed, row) for seed, row in zip(seeds, rows, strict=True) if seed != BROKEN]
     assert [row["error"] is None for row in rows] == [seed != BROKEN for seed in seeds]
     for seed, row in good:

@@ -6,14 +6,17 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from bigdl_caffe import Model
+from bigdl_caffe.image import batch
 from tests.nets import DIGITS
 from tests.paths import REPO
 from tests.spark.cluster import environments
 from tests.spark.cluster.launch import NET, PROGRAMS, Spark
 from tests.spark.cluster.rows import Rows
+from tests.spark.nets import assert_close
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -36,7 +39,7 @@ def zipped(folder: Path) -> Path:
 
 
 def test_a_zip_and_the_command(
-    cluster_spark: Spark, master: str, bare: Path, tmp_path: Path
+    cluster_spark: Spark, master: str, bare: Path, lenet: Model, tmp_path: Path
 ) -> None:
     """The command of the README, with two executors that have no bigdl_caffe."""
     done = cluster_spark.submit(
@@ -50,6 +53,19 @@ def test_a_zip_and_the_command(
     )
     assert done.status == 0, done.err[-6000:]
     assert "accuracy    99.67 % (299 of 300)" in done.out
+    assert "2. resize to 8x8" in done.out
+    check_scores(tmp_path / "out", lenet)
+
+
+def check_scores(output: Path, model: Model) -> None:
+    """Compare what was written with what the model gives in this process."""
+    table = pq.read_table(output).to_pydict()
+    assert len(table["path"]) == 300
+    files = [Path(path.removeprefix("file:")).read_bytes() for path in table["path"]]
+    expected = model.predict(batch(model.recipe(), files).array, fetch=["prob"])
+    assert_close(table["prob"], expected)
+    assert table["prediction"] == expected.argmax(1).tolist()
+    assert table["error"] == [None] * 300
 
 
 def test_a_packed_environment(

@@ -53,7 +53,7 @@ def score(
 
 
 def test_a_killed_executor(cluster_spark: Spark, lenet: Model, tmp_path: Path) -> None:
-    rows = Rows(tmp_path / "in", 100_000, 40).write()
+    rows = Rows(tmp_path / "in", 20_000, 20).write()
     master = "local-cluster[2,1,2048]"
     rows.check(score(cluster_spark, master, rows, "--kill", "executor", conf={}), lenet)
 

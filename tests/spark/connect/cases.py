@@ -14,6 +14,7 @@ from bigdl_caffe import Model
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark import CaffeModel, Metrics, register_udf, ship
 from bigdl_caffe.spark.sources import sequence_file
+from bigdl_caffe.spark.ways import shared
 from tests.conftest import ON_CONNECT
 from tests.nets import TWO_IN, net
 from tests.paths import REPO
@@ -72,6 +73,17 @@ def test_weights_of_100_mb_travel_as_an_artifact(spark: SparkSession, tmp_path: 
     rows = wide.predict(images(spark), fetch=["mean"]).collect()
     expected = wide.run({"data": blobs(range(4))}, ["mean"])["mean"]
     assert_close([row["mean"] for row in sorted(rows, key=lambda row: row["id"])], expected)
+
+
+def test_weights_travel_by_a_shared_folder(
+    spark: SparkSession, model: Model, tmp_path: Path
+) -> None:
+    spark.conf.set(shared.FOLDER, str(tmp_path))
+    try:
+        assert ship.ship(spark, model).way == "path"
+        check(model.predict(images(spark), fetch=["prob"]).collect(), model)
+    finally:
+        spark.conf.unset(shared.FOLDER)
 
 
 def test_two_sessions_each_have_the_model(spark: SparkSession, model: Model) -> None:
