@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bigdl_caffe.format.paths import PathLike
@@ -24,6 +25,7 @@ class WaysOut(Runner):
         use_v2: bool = True,
         overwrite: bool = False,
         fold: bool = False,
+        deploy: bool = False,
     ) -> Self:
         """Write the net and its weights as Caffe's two files. The call BigDL has under this name.
 
@@ -49,6 +51,10 @@ class WaysOut(Runner):
             Whether to fold BatchNorm, Scale and Bias into the Convolution, Deconvolution or
             InnerProduct before them, for scoring: the same outputs but for rounding, and V1
             can hold it.
+        deploy : bool
+            Whether to write what the model computes alone, as deploy.prototxt files have it:
+            inputs with shapes in place of data layers, no losses, no other phase. So other
+            programs read what was trained by a train_val.prototxt.
 
         Returns
         -------
@@ -63,12 +69,14 @@ class WaysOut(Runner):
             With every layer and option that V1 has no words for, before anything is written.
         CaffeError
             For folders that are missing or may not be written, a binary file of 2 GiB or more,
-            names that HDF5 cannot hold.
+            names that HDF5 cannot hold; ``deploy`` of a model in the TRAIN phase.
         """
+        from bigdl_caffe.graph.deploy import deploy as alone
         from bigdl_caffe.save import contents, save, warn_of_lost
 
-        warn_of_lost(self.net, self.load_report.unused)
-        saved = contents(self.net, self._slots, self.weights(), fold)
+        net = replace(self.net, definition=alone(self.net)) if deploy else self.net
+        warn_of_lost(net, self.load_report.unused)
+        saved = contents(net, self._slots, self.weights(), fold)
         save(saved, prototxt_path, model_path, use_v2, overwrite)
         return self
 
