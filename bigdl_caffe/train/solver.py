@@ -148,6 +148,8 @@ class Solver:
             due = d.test_interval and self.iter % d.test_interval == 0
             if due and (self.iter or d.test_initialization):
                 self.test()
+                if self._stop:
+                    return
             self._tell(self._iterate())
             if d.snapshot and self.iter % d.snapshot == 0:
                 self.snapshot()
