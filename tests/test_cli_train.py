@@ -108,6 +108,13 @@ def test_what_cannot_be_is_one_message(
     assert f"bigdl-caffe: {told}" in capsys.readouterr().err
 
 
+def test_options_of_spark_alone_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--validation", "0.2"]) == 1
+    assert "--validation is of training on Spark: give --data" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*TRAIN, "--data", "labels.txt", "--feed", "data"])
+
+
 def test_weights_and_a_snapshot_are_not_both_begun_with() -> None:
     with pytest.raises(SystemExit):
         main([*TRAIN, "--weights", "a", "--snapshot", "b"])

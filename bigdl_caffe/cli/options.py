@@ -49,6 +49,14 @@ def blob_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return blob, tuple(map(positive, sizes.split(",")))
 
 
+def named(text: str) -> tuple[str, str]:
+    """Read BLOB=COLUMN."""
+    blob, equals, column = text.partition("=")
+    if not (blob and equals and column):
+        raise argparse.ArgumentTypeError(f"'{text}' is not BLOB=COLUMN, such as data=image")
+    return blob, column
+
+
 def positive(text: str) -> int:
     """Read a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:

@@ -24,6 +24,10 @@ HINTS = {
     "use_v2=True": "leave out --v1",
     "fold=True": "--fold",
     "feed=...": "--input FILE.npz",
+    "feedDict=": "--feed BLOB=COLUMN",
+    "numWorkers": "--workers N",
+    "validationFraction": "--validation SHARE",
+    "checkpointDir": "--checkpoints DIR",
 }
 """By a word of an error for Python users, how to do on the command line what it asks for."""
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import signal
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bigdl_caffe.cli.command import Command
+from bigdl_caffe.cli.options import named, positive
+from bigdl_caffe.errors import CaffeError
 
 if TYPE_CHECKING:
-    from bigdl_caffe.train.events import Action, Event
+    from bigdl_caffe.train.events import Action, Event, Observer
     from bigdl_caffe.train.signals import Signals
 
 EFFECTS = ("snapshot", "stop", "none")
+ON_SPARK = ("feed", "validation", "checkpoints", "master")
+"""Options that mean nothing in one process."""
 
 
 def _arguments(command: argparse.ArgumentParser) -> None:
@@ -26,30 +31,75 @@ def _arguments(command: argparse.ArgumentParser) -> None:
     show("--tensorboard", metavar="DIR", help="write scalars for TensorBoard there")
     show("--curve", metavar="OUT.svg", help="draw the learning curve there")
     show("--quiet", action="store_true", help="leave out the progress bar")
-    on = command.add_argument_group("signals").add_argument
+    on = command.add_argument_group("signals, in one process").add_argument
     on("--sigint-effect", choices=EFFECTS, default="stop", help="what Ctrl-C does (stop)")
     on("--sighup-effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (snapshot)")
+    _add_spark(command.add_argument_group("on Spark, by --data or --workers").add_argument)
+
+
+def _add_spark(add: Callable[..., Any]) -> None:
+    add("--data", metavar="DIR|LIST.txt|PARQUET", help="in place of the net's own data layers")
+    add(
+        "--feed",
+        action="append",
+        type=named,
+        default=[],
+        metavar="BLOB=COLUMN",
+        help="which column feeds which input; may be given again",
+    )
+    add("--validation", type=float, metavar="SHARE", help="of the data, to test with")
+    add("--workers", type=positive, metavar="N", help="tasks that train together (1)")
+    add("--checkpoints", metavar="DIR", help="folder for snapshots, which all workers reach")
+    add("--master", help="Spark's master (spark-submit's, or local[*])")
 
 
 def _run(args: argparse.Namespace) -> int:
-    # torch, only for commands that need it
-    from bigdl_caffe.train.opening import load_solver
-    from bigdl_caffe.train.show.watch import watching
+    from bigdl_caffe.train.show.watch import watching  # torch, only for commands that need it
 
-    weights = args.weights.split(",") if args.weights else ()
     shown = {"log": args.log, "tensorboard": args.tensorboard, "curve": args.curve}
     bar = not (args.quiet or args.debug or args.log == "-")
     outcome = Outcome()
-    with (
-        watching(args.solver, bar=bar, append=bool(args.snapshot), **shown) as observers,
-        _signals(args) as signals,
-    ):
-        solver = load_solver(args.solver, weights, observers=[*observers, outcome], rules=[signals])
+    with watching(args.solver, bar=bar, append=bool(args.snapshot), **shown) as observers:
+        run = _on_spark if args.data or args.workers else _here
+        run(args, [*observers, outcome])
+    print(outcome)
+    return 0
+
+
+def _here(args: argparse.Namespace, observers: Sequence[Observer]) -> None:
+    """Train in this process."""
+    from bigdl_caffe.train.opening import load_solver
+
+    if unused := [name for name in ON_SPARK if getattr(args, name)]:
+        raise CaffeError(f"--{unused[0]} is of training on Spark: give --data or --workers as well")
+    with _signals(args) as signals:
+        solver = load_solver(args.solver, _weights(args), observers=observers, rules=[signals])
         if args.snapshot:
             solver.restore(args.snapshot)
         solver.solve()
-    print(outcome)
-    return 0
+
+
+def _on_spark(args: argparse.Namespace, observers: Sequence[Observer]) -> None:
+    """Train on Spark's executors."""
+    from bigdl_caffe.spark.session import command_session, plain_errors
+    from bigdl_caffe.spark.train_job import Request, run
+
+    request = Request(
+        solver=args.solver,
+        weights=_weights(args),
+        snapshot=args.snapshot,
+        data=args.data,
+        feed=dict(args.feed),
+        validation=args.validation,
+        checkpoints=args.checkpoints,
+        workers=args.workers or 1,
+    )
+    with plain_errors(), command_session("bigdl-caffe train", args.master, args.debug) as spark:
+        print("wrote {} and {}".format(*run(spark, request, observers)))
+
+
+def _weights(args: argparse.Namespace) -> list[str]:
+    return args.weights.split(",") if args.weights else []
 
 
 class Outcome:
@@ -98,6 +148,12 @@ TRAIN = Command(
 The solver and its nets are read as Caffe reads them: the files that they name are relative to
 the working directory. Ctrl-C ends the training after the iteration under way, with a snapshot
 that --snapshot goes on from; a second one ends it at once. The log is what caffe train writes.
+
+  bigdl-caffe train --solver lenet_solver.prototxt --data digits.parquet \\
+    --feed data=image --feed label=digit --validation 0.2 --workers 4
+
+trains on the rows of a Parquet, of a list of pictures ('path class' lines) or of a folder with a
+folder of pictures for each class, by four of Spark's tasks that share each batch.
 """,
     _arguments,
     _run,
