@@ -56,6 +56,8 @@ class RankTask:
             file = _spilled(batches) if self.job.rows else None
             torch.set_num_threads(context.cpus())
             device = task_device(context)
+            if device.type == "cuda":
+                torch.cuda.set_device(device)
             model = open_model(self.job.shipped, self.job.converters, device, "float32")
             alone = nullcontext(Ranks())
             group = join(rank, hosts, context.allGather, device, self.job.timeout)

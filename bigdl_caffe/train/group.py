@@ -26,17 +26,10 @@ _LOST = re.compile(r"gloo/|NCCL|[Cc]onnection (was )?(closed|reset|refused)|[Tt]
 
 
 class Group(Ranks):
-    """One of the processes that `join` brought together.
+    """One of the processes that `join` brought together."""
 
-    Parameters
-    ----------
-    device : device
-        Of the net: collectives of its tensors go by nccl where it is a GPU.
-    """
-
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self) -> None:
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
-        self._device = device
 
     def total(self, values: Tensor) -> Tensor:
         """Return ``values`` summed over all ranks, element by element; without gradient."""
@@ -124,7 +117,7 @@ def join(
     tell : callable
         How rank 0 makes its port known, which the system picks.
     device : device
-        Of the nets to be trained; the CPU by default.
+        Of the nets to be trained, the CPU by default: what is on a GPU goes by nccl.
     timeout : float
         Seconds that the others may take to come, and afterwards that a rank may keep the
         others waiting.
@@ -149,7 +142,7 @@ def join(
             backend, store=store, rank=rank, world_size=size, timeout=wait
         )
     try:
-        yield Group(device)
+        yield Group()
     finally:
         distributed.destroy_process_group()
 

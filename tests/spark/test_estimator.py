@@ -130,7 +130,8 @@ def test_fine_tuning(data: DataFrame, model: Model, tmp_path: Path) -> None:
     now = tuned.model.params
     np.testing.assert_array_equal(now["hidden"][0].detach(), begun["hidden"][0].detach())
     assert not np.array_equal(now["classes"][0].detach(), begun["classes"][0].detach())
-    assert not any(layer.param for layer in tuned.model.net.layers)  # as it was defined
+    definition = tuned.model.net.definition
+    assert not any(layer.param for layer in definition.layer)  # as it was given
 
 
 def test_it_works_with_sparks_own_stages(data: DataFrame, model: Model, tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ def test_refused(data: DataFrame, model: Model, case: str) -> None:
 
 
 def test_a_loss_that_is_no_number_names_rank_and_iteration(data: DataFrame, model: Model) -> None:
-    wild = CaffeEstimator(model=model, numWorkers=2, learningRate=1e30, maxIter=9, maxRetries=3)
+    wild = CaffeEstimator(model=model, numWorkers=2, learningRate=1e38, maxIter=9, maxRetries=3)
     with pytest.raises(TrainingError, match=r"rank [01] of 2 on host \S+: at iteration \d") as info:
         wild.fit(data)
     assert "Traceback" not in str(info.value)
