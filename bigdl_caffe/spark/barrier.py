@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -38,6 +39,9 @@ EVENTS, WEIGHTS = "events", "weights"
 CHUNK = 64 << 20
 GRACE = 5.0
 """Seconds that a rank which lost the others leaves them to say why, before it complains."""
+
+_PLACE = re.compile(r"^\[\S+\] ")
+"""Where in torch's own source an error comes from."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,8 @@ def _named(rank: str, timeout: float) -> Iterator[None]:
             raise RankFailedError(f"{rank}: {type(error).__name__}: {error}") from error
         time.sleep(GRACE)  # if another one is to blame, Spark hears of that first
         raise RankFailedError(
-            f"{rank} lost the others, or one kept it waiting for over {timeout:g} s "
-            f"({str(error).splitlines()[0]})"
+            f"{rank}: it lost the others, or one kept it waiting for over {timeout:g} s "
+            f"({_PLACE.sub('', str(error).splitlines()[0])})"
         ) from None
 
 

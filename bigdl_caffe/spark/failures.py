@@ -8,7 +8,8 @@ from bigdl_caffe.errors import RankFailedError, TrainingError
 from bigdl_caffe.spark.session import plain_words
 
 _OURS = re.compile(
-    r"^bigdl_caffe\.errors\.(TrainingError|RankFailedError): (.+?)(?=\n\s*\n|\n\tat |\n ?SQLSTATE|\Z)",
+    r"^bigdl_caffe\.errors\.(TrainingError|RankFailedError): (.+?)"
+    r"(?=\n\s*\n|\n\tat |\n ?SQLSTATE|\Z)",
     re.M | re.S,
 )
 _TASK = re.compile(r"(?:ResultTask|ShuffleMapTask)\(\d+, (\d+)\)")
