@@ -72,6 +72,12 @@ class History:
         }
         return {"train": self.train.columns(), **tests}
 
+    def _repr_svg_(self) -> str:
+        """Return the learning curve: what a notebook shows of a history."""
+        from bigdl_caffe.train.show.curve import learning_curve  # which draws histories
+
+        return learning_curve(self)
+
 
 def scalars_of(event: Tested) -> dict[str, float]:
     """Return the numbers of a test by name: its outputs, and the loss if it is none of them."""
