@@ -142,8 +142,7 @@ class Solver:
 
     def step(self, iterations: int) -> None:
         """Do so many iterations, tests and snapshots in between as they are due (Solver::Step)."""
-        d = self.definition
-        last = self.iter + iterations
+        d, last = self.definition, self.iter + iterations
         while self.iter < last and not self._stop:
             due = d.test_interval and self.iter % d.test_interval == 0
             if due and (self.iter or d.test_initialization):
