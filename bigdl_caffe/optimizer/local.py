@@ -122,7 +122,7 @@ class LocalOptimizer(BaseOptimizer):
     def __init__(
         self,
         X: Any,  # noqa: N803  (BigDL's name)
-        Y: ArrayLike,  # noqa: N803
+        Y: ArrayLike,  # noqa: N803  (BigDL's name)
         model: Model,
         criterion: Criterion,
         end_trigger: Trigger,
@@ -142,8 +142,8 @@ class LocalOptimizer(BaseOptimizer):
     def set_validation(
         self,
         batch_size: int,
-        X_val: Any,  # noqa: N803
-        Y_val: ArrayLike,  # noqa: N803
+        X_val: Any,  # noqa: N803  (BigDL's name)
+        Y_val: ArrayLike,  # noqa: N803  (BigDL's name)
         trigger: Trigger,
         val_method: ValidationMethod | Sequence[ValidationMethod] | None = None,
     ) -> BaseOptimizer:
