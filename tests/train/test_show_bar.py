@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import types
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -38,11 +39,11 @@ def test_a_log_gets_a_line_now_and_then() -> None:
     lines = run(Log).splitlines()
     assert len(lines) == 9  # 44 looks at the clock, a line each 5 seconds, and the last
     assert lines[3] == (
-        "[##############................] 19/40 (epoch 1.8), loss 0.1316, lr 0.01, 128 images/s, "
+        "[#######.........] 19/40 (epoch 1.8), loss 0.1316, lr 0.01, 128 images/s, "
         "0:22 left, test accuracy 0 loss 2.5"
     )
     assert lines[-1] == (
-        "[##############################] 40/40 (epoch 3.9), loss 0.0625, lr 0.01, 128 images/s, "
+        "[################] 40/40 (epoch 3.9), loss 0.0625, lr 0.01, 128 images/s, "
         "test accuracy 1 loss 1.5"
     )
 
@@ -54,6 +55,11 @@ def test_a_terminal_has_one_line() -> None:
     shown = told.split("\r")[1:]
     assert len(shown) == 41
     assert all(len(after) >= len(line.rstrip()) for line, after in pairwise(shown))
+
+
+def test_a_narrow_terminal_does_not_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert {len(line.rstrip("\n")) for line in run(Terminal).split("\r")[1:]} == {59}
 
 
 def test_a_fast_training_does_not_flood() -> None:
@@ -76,6 +82,15 @@ def test_what_stopped_it_is_said() -> None:
     bar(Iterated(0, 1.0, 1.0, 0.1, (), 8, 0.0, 0.5, False))
     bar(Ended(1, "interrupted"))
     assert out.getvalue().endswith("left (interrupted)\n")
+
+
+def test_a_training_that_fails_leaves_its_line() -> None:
+    out = io.StringIO()
+    with suppress(ValueError), Bar(Terminal(out), Ticking(1.0)) as bar:
+        bar(Started("LeNet", "SGD", 0, 2))
+        bar(Iterated(0, 1.0, 1.0, 0.1, (), 8, 0.0, 0.5, False))
+        raise ValueError
+    assert out.getvalue().endswith("left\n")
 
 
 def test_a_notebook_replaces_its_output(monkeypatch: pytest.MonkeyPatch) -> None:

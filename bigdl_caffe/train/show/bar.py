@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any, Protocol, TextIO
 from bigdl_caffe.train.events import Ended, Event, Iterated, Started, Tested
 from bigdl_caffe.train.show.history import scalars_of
 
-_WIDTH = 30
+_WIDTH = 16
 _MEMORY = 0.95
 """The share of what is known of the speed that stays after an iteration."""
 
@@ -42,7 +43,8 @@ class Terminal:
         self._out, self._length = out, 0
 
     def show(self, line: str) -> None:
-        """Write over the line before."""
+        """Write over the line before, no more than fits: what is wrapped stays."""
+        line = line[: shutil.get_terminal_size().columns - 1]
         self._out.write("\r" + line.ljust(self._length))
         self._out.flush()
         self._length = len(line)
@@ -108,6 +110,8 @@ def _in_notebook() -> bool:
 class Bar:
     """Observer that shows how far a training is.
 
+    As a context it leaves the last line standing, however training ends.
+
     Parameters
     ----------
     display : Display, optional
@@ -126,6 +130,12 @@ class Bar:
         self._begun = self._shown = 0.0
         self._rows = self._seconds = 0.0
 
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close("")
+
     def __call__(self, event: Event) -> None:
         """Show what ``event`` changes, if the last line has been there long enough."""
         now = self._clock()
@@ -137,9 +147,14 @@ class Bar:
             self._test = f", test {' '.join(told)}"
         elif isinstance(event, Iterated):
             self._iterated(event, now)
-        elif isinstance(event, Ended) and self._line:
-            why = f" ({event.why})" if event.why else ""
+        elif isinstance(event, Ended):
+            self._close(f" ({event.why})" if event.why else "")
+
+    def _close(self, why: str) -> None:
+        """Show the last line for good, if there is one."""
+        if self._line:
             self._display.close(self._line + self._test + why)
+            self._line = ""
 
     def _iterated(self, event: Iterated, now: float) -> None:
         self._rows = _MEMORY * self._rows + event.rows

@@ -57,7 +57,7 @@ def watching(
                 out = files.enter_context(open(log, "a" if append else "w", encoding="utf-8"))
             observers.append(log_to(out))
         if bar:
-            observers.append(Bar())
+            observers.append(files.enter_context(Bar()))
         if tensorboard:
             from bigdl_caffe.train.show.tensorboard import summaries  # slow to import
 
