@@ -93,7 +93,11 @@ class CaffeEstimator(OptionParams, Estimator[CaffeModel], MLWritable, MLReadable
 
     def _fit(self, dataset: DataFrame) -> CaffeModel:
         model = self.need_model()
-        return self._fitted(model, fit_rows(model, dataset, self.values(), self.observers))
+        given = self.values()
+        fitted = self._fitted(model, fit_rows(model, dataset, given, self.observers))
+        feed = columns_of(model, given).feed
+        inputs = fitted.need_model().inputs
+        return fitted.setParams(feed={blob: feed[blob] for blob in inputs if blob in feed})
 
     def _fitted(self, model: Model, trained: Trained) -> CaffeModel:
         """Return the net with what it learned, as the user defined it."""
@@ -106,9 +110,6 @@ class CaffeEstimator(OptionParams, Estimator[CaffeModel], MLWritable, MLReadable
             name: given[name] for name in ("recipe", "binary", "prediction_col") if name in given
         }
         fitted = CaffeModel(scoring, **how)
-        if {"features_col", "feed"} & given.keys():
-            feed = columns_of(model, given).feed
-            fitted.setParams(feed={blob: feed[blob] for blob in scoring.inputs if blob in feed})
         fitted.history = history = History()
         for event in trained.events:
             history(event)

@@ -69,6 +69,8 @@ def fit_rows(
     CaffeError
         At once for what cannot work; `TrainingError` for what goes wrong on the way.
     """
+    if df.isStreaming:
+        raise CaffeError("the DataFrame is a stream, and training takes rows that come to an end")
     ranks, batch = given["num_workers"], given.get("batch_size") or _batch(model)
     if batch < ranks:
         raise CaffeError(

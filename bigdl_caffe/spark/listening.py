@@ -50,6 +50,7 @@ class Listener:
     def __init__(self, host: str, observers: Sequence[Observer]) -> None:
         self.heard: list[Event] = []
         self._observers = list(observers)
+        self._over = False
         self._socket = socket.create_server(("", 0))
         self.address = Address(host, self._socket.getsockname()[1], secrets.token_hex(16))
         self._thread = Thread(target=self._listen, name="bigdl-caffe-events", daemon=True)
@@ -63,6 +64,7 @@ class Listener:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join(_SECONDS)
+        self._over = True  # a connection that has not ended by now has lost its other end
 
     def hear(self, event: Event) -> None:
         """Note an event, and tell the observers."""
@@ -89,6 +91,8 @@ class Listener:
                 return
             connection.settimeout(None)
             for line in lines:
+                if self._over:
+                    return
                 self.hear(from_json(line))
 
 

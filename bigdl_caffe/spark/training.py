@@ -68,18 +68,16 @@ def train(
     """
     past: tuple[Event, ...] = job.past
     for left in range(retries, -1, -1):
-        with Listener(driver_host(df.sparkSession), observers) as listener:
-            now = replace(job, address=listener.address, past=past)
-            try:
-                rows = _run(df, now, ranks)
-            except RankFailedError as error:
-                if not left:
-                    raise
-                job, past = _after(job, past, listener.heard)
-                _log.warning(
-                    "%s; going on %s", error, f"from {job.resume}" if job.resume else "anew"
-                )
-                continue
+        listener = Listener(driver_host(df.sparkSession), observers)
+        try:
+            with listener:
+                rows = _run(df, replace(job, address=listener.address, past=past), ranks)
+        except RankFailedError as error:
+            if not left:
+                raise
+            job, past = _after(job, past, listener.heard)
+            _log.warning("%s; going on %s", error, f"from {job.resume}" if job.resume else "anew")
+            continue
         events = [from_json(line) for line in _joined(rows, EVENTS).decode().splitlines()]
         for event in events[len(listener.heard) :]:
             listener.hear(event)

@@ -1,0 +1,64 @@
+"""The driver hears of a training while it goes on, from nobody but the training."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from bigdl_caffe.spark.listening import Address, Listener, teller
+from bigdl_caffe.train.event_json import from_json, to_json
+from bigdl_caffe.train.events import (
+    Ended,
+    Event,
+    Iterated,
+    Output,
+    Snapshotted,
+    Started,
+    Tested,
+)
+
+OUTPUT = Output("loss", (0.25, float("inf")), 1.0)
+EVENTS: list[Event] = [
+    Started("net", "SGD", 0, 10, ranks=2, passes=3),
+    Iterated(0, 0.5, 0.5, 0.01, (OUTPUT,), 10, 0.1, 0.2, displayed=True),
+    Tested(1, 0, (OUTPUT,), None, 7),
+    Snapshotted(1, "a.caffemodel", "a.solverstate"),
+    Ended(1, "it was asked to"),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_events_are_the_same_after_the_way(event: Event) -> None:
+    assert from_json(to_json(event)) == event
+
+
+def test_the_driver_hears_all_and_does_without_observers_that_raise(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[Event] = []
+
+    def fails(event: Event) -> None:
+        raise ValueError("not today")
+
+    with Listener("localhost", [fails, seen.append]) as listener:
+        wrong = Address("localhost", listener.address.port, "another token")
+        for address in (wrong, listener.address):
+            with teller(address) as tell:
+                for event in EVENTS:
+                    tell(event)
+            assert tell.told == EVENTS
+        while len(seen) < len(EVENTS):  # a training lasts longer
+            time.sleep(0.01)
+    assert listener.heard == seen == EVENTS
+    assert len(caplog.records) == 1
+    assert "not today" in caplog.text
+
+
+def test_training_goes_on_where_the_driver_is_out_of_reach() -> None:
+    with socket.create_server(("localhost", 0)) as server:
+        nowhere = Address("localhost", server.getsockname()[1], "token")
+    with teller(nowhere) as tell:
+        tell(EVENTS[0])
+    assert tell.told == EVENTS[:1]
