@@ -96,9 +96,9 @@ class SGD:
     """Momentum, Nesterov's too.
 
     BigDL multiplies gradients by 1 - dampening before they join the momentum, and dampening
-    is the momentum unless given; here the learning rate is multiplied by it, so that the
-    first step, which BigDL does not dampen, is the only one that differs, and what the
-    momentum holds keeps the rate that it came with when the rate changes.
+    is the momentum unless given; here the learning rate is multiplied by it. What differs:
+    BigDL does not dampen the first gradient, and when the rate changes, it changes there for
+    what the momentum holds as well.
 
     Parameters
     ----------
