@@ -14,8 +14,7 @@ DIGITS := examples/digits
 VGG := out/vgg16/vgg16.caffemodel
 PROTOBUFS := 4.25.2 5.29.6 6.33.6 7.36.2
 SPARK35 := out/spark-3.5
-SMOKE := $(addprefix tests/spark/,test_scoring.py test_job.py test_udf.py \
-  cluster/test_failures.py::test_executors_that_come_and_go)
+SMOKE := $(addprefix tests/spark/,test_scoring.py test_job.py test_udf.py)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Spark's workers must be this Python and its scripts this Spark, whatever the shell has.
