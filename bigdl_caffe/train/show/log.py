@@ -77,16 +77,16 @@ class Messages:
 
 def _started(event: Started) -> Iterator[Message]:
     yield Message("solver.cpp:57", "Solver scaffolding done.")
-    yield Message("solver.cpp:293", f"Solving {event.net}")
+    yield Message("solver.cpp:289", f"Solving {event.net}")
     if event.resumed:
         told = f"Restoring previous solver status from {event.resumed}"
-        yield Message("solver.cpp:301", told)
+        yield Message("solver.cpp:296", told)
 
 
 def _tested(event: Tested) -> Iterator[Message]:
-    yield Message("solver.cpp:351", f"Iteration {event.iteration}, Testing net (#{event.net})")
+    yield Message("solver.cpp:347", f"Iteration {event.iteration}, Testing net (#{event.net})")
     for line in _outputs("Test", event.outputs):
-        yield Message("solver.cpp:418", line)
+        yield Message("solver.cpp:414", line)
 
 
 def _outputs(net: str, outputs: tuple[Output, ...]) -> Iterator[str]:
@@ -100,16 +100,16 @@ def _outputs(net: str, outputs: tuple[Output, ...]) -> Iterator[str]:
 
 def _snapshotted(event: Snapshotted) -> Iterator[Message]:
     form = "HDF5" if event.weights.endswith(".h5") else "binary proto"
-    yield Message("solver.cpp:468", f"Snapshotting to {form} file {event.weights}")
+    yield Message("solver.cpp:464", f"Snapshotting to {form} file {event.weights}")
     told = f"Snapshotting solver state to {form} file {event.state}"
-    yield Message("sgd_solver.cpp:280", told)
+    yield Message("sgd_solver.cpp:285", told)
 
 
 def _ended(event: Ended) -> Iterator[Message]:
     if event.why:
-        yield Message("solver.cpp:316", f"Optimization stopped early. ({event.why})")
+        yield Message("solver.cpp:311", f"Optimization stopped early. ({event.why})")
     else:
-        yield Message("solver.cpp:336", "Optimization Done.")
+        yield Message("solver.cpp:332", "Optimization Done.")
 
 
 def log_to(out: TextIO) -> Observer:
