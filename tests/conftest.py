@@ -47,6 +47,11 @@ def rows(lenet: Model) -> np.ndarray:
     return np.random.default_rng(0).random((7, *shape[1:]), np.float32)
 
 
+def python_path() -> str:
+    """Return the path by which a Python finds the tests, too."""
+    return os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")])
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """Return the one session that in-process Spark tests share: two cores, a small heap."""
@@ -54,7 +59,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     scratch = tmp_path_factory.mktemp("spark")
     builder = SparkSession.builder
-    session = (
+    builder = (
         # On a classic session a task may fail three times.
         (builder.remote("local[2]") if ON_CONNECT else builder.master("local[2,4]"))
         .appName("bigdl-caffe tests")
@@ -67,8 +72,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .config("spark.executorEnv.PYTHONPATH", str(REPO))  # the daemon's, wherever a test stands
         .config("spark.local.dir", str(scratch))
         .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
-        .getOrCreate()
     )
+    with pytest.MonkeyPatch.context() as patch:  # whatever folder a test stands in by now
+        patch.setenv("PYTHONPATH", python_path())
+        session = builder.getOrCreate()
     if not ON_CONNECT:
         session.sparkContext.setLogLevel("ERROR")
     yield session
@@ -82,7 +89,7 @@ def spark_env() -> dict[str, str]:
     return {
         **os.environ,
         "PYSPARK_PYTHON": sys.executable,
-        "PYTHONPATH": os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": python_path(),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
     }
