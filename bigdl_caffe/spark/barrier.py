@@ -53,7 +53,7 @@ class RankTask:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Train on one partition; rank 0 yields what came of it."""
         context = BarrierTaskContext.get()
-        hosts = [info.address.rpartition(":")[0] for info in context.getTaskInfos()]
+        hosts = [info.address.rpartition(":")[0].strip("[]") for info in context.getTaskInfos()]
         rank = context.partitionId()
         with _named(f"rank {rank} of {len(hosts)} on host {hosts[rank]}", self.job.timeout):
             # Before the ranks meet: the others wait for the slowest without running out of time.

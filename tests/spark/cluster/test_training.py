@@ -18,7 +18,8 @@ def test_training(cluster_spark: Spark, tmp_path: Path) -> None:
     assert len(found["one"]["losses"]) == 50
     np.testing.assert_allclose(found["four"]["losses"], found["one"]["losses"], rtol=1e-4)
     np.testing.assert_allclose(found["four"]["weights"], found["one"]["weights"], atol=1e-4)
-    for what in ("losses", "weights"):  # in spite of a killed rank
+    assert found["kill+1"]["begun"] == ["", "train_iter_10.solverstate"]
+    for what in ("losses", "weights"):
         np.testing.assert_allclose(found["kill+1"][what], found["four"][what], rtol=1e-6)
     error = found["kill"]["error"]
     assert error.startswith("rank 1 of 4: its Python worker died")

@@ -22,6 +22,7 @@ from torch import Tensor, distributed, nn
 from bigdl_caffe import Layer, Model
 from bigdl_caffe.errors import TrainingError
 from bigdl_caffe.spark import CaffeEstimator
+from bigdl_caffe.train.events import Event, Started
 from tests.spark.training import NET, rows, trainable
 
 RANKS = 4
@@ -74,7 +75,8 @@ def told(
     spark: SparkSession, model: Model, data: DataFrame, idle: set[int], mark: Path, **how: Any
 ) -> dict[str, Any]:
     """Train and return what came of it: of a failure, what it left and how soon it was told."""
-    estimator = CaffeEstimator(model=model, featuresCol="features", labelCol="label", **how)
+    heard: list[Event] = []
+    estimator = CaffeEstimator(model=model, observers=[heard.append], **how)
     found: dict[str, Any] = {}
     try:
         fitted = estimator.fit(data)
@@ -85,6 +87,7 @@ def told(
         found["seconds"] = time.time() - mark.stat().st_mtime
         time.sleep(6)  # Spark gives a task that it ends some seconds
         found["left"] = sorted({*processes.workers(spark.sparkContext.applicationId)} - idle)
+    found["begun"] = [Path(each.resumed).name for each in heard if isinstance(each, Started)]
     found["files"] = [str(p) for p in Path(os.environ["SPARK_LOCAL_DIRS"]).rglob("rows-*")]
     return found
 
