@@ -23,6 +23,8 @@ FILES = {
     "net.caffemodel": "lenet.caffemodel",
     "lenet.prototxt": "lenet.prototxt",
     "lenet.caffemodel": "lenet.caffemodel",
+    **{f"lenet_{name}.prototxt": f"lenet_{name}.prototxt" for name in ("solver", "train_val")},
+    "labels.txt": "labels.txt",
     "images": "images",
 }
 """What lies in the folder where the code runs → the example's file."""
