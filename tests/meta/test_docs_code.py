@@ -24,6 +24,7 @@ FILES = {
     "lenet.prototxt": "lenet.prototxt",
     "lenet.caffemodel": "lenet.caffemodel",
     **{f"lenet_{name}.prototxt": f"lenet_{name}.prototxt" for name in ("solver", "train_val")},
+    "train_val.prototxt": "lenet_train_val.prototxt",
     "labels.txt": "labels.txt",
     "images": "images",
 }
