@@ -7,6 +7,7 @@ their terms, which is not the mean of the ranks' means: each counts by how many 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -53,22 +54,24 @@ class Judged(nn.Module):
                 f"the net '{net.net.name}' has neither losses nor metrics in phase "
                 f"{net.net.phase}: give a definition that has a loss layer for that phase"
             )
-        self._found: list[Count] = []
-        self._counts: dict[str, Count] = {}
+        self._judges: list[tuple[nn.Module, list[str]]] = []
         for layer, module in zip(net.net.layers, net.layer_modules(), strict=True):
             own = [value for value in layer.writes if value in self.values]
             if module is not None and own:
-                module.register_forward_hook(self._noting(own))
+                self._judges.append((module, own))
 
     def forward(self, feed: Feed, rows: int) -> tuple[list[Tensor], list[Count]]:
         """Return the tops, and of how many terms each is the mean: of rows, if it says nothing."""
-        self._counts = dict.fromkeys(self.values, float(rows))
-        with counts() as self._found:
+        terms: dict[str, Count] = dict.fromkeys(self.values, float(rows))
+        # No hook stays behind: the net is the caller's, who may pickle it.
+        with counts() as found, ExitStack() as hooks:
+            for module, own in self._judges:
+                hooks.enter_context(module.register_forward_hook(_noting(own, found, terms)))
             tops = self.net(feed, self.values)
         made = zip((tops[value] for value in self.values), self.weights, strict=True)
         return (
             [top if weight else top.detach() for top, weight in made],
-            [self._counts[value] for value in self.values],
+            [terms[value] for value in self.values],
         )
 
     def loss(self, tops: Sequence[Tensor]) -> float:
@@ -80,13 +83,18 @@ class Judged(nn.Module):
         losses = zip(tops, self.weights, shares, strict=True)
         return torch.stack([top.sum() * (w * s) for top, w, s in losses if w]).sum()
 
-    def _noting(self, values: Sequence[str]) -> Callable[..., None]:
-        def note(*_: object) -> None:
-            if self._found:
-                self._counts.update(dict.fromkeys(values, self._found[0]))
-                self._found.clear()
 
-        return note
+def _noting(
+    values: Sequence[str], found: list[Count], terms: dict[str, Count]
+) -> Callable[..., None]:
+    """Return a hook that takes what a module counted, as the terms of its ``values``."""
+
+    def note(*_: object) -> None:
+        if found:
+            terms.update(dict.fromkeys(values, found[0]))
+            found.clear()
+
+    return note
 
 
 @dataclass(frozen=True)
@@ -123,8 +131,11 @@ def over_all_ranks(
     if ranks.size == 1 and rows:
         return Scores((1.0,) * len(own), tuple(own), rows)
     here = [1.0 if n is None else float(n) for n in terms] if rows else [0.0] * len(own)
-    # A mean of no terms is 0 over 1: its product with the number of terms is its sum.
-    sums = [top.flatten() * n if n else top.flatten() * 0 for top, n in zip(own, here, strict=True)]
+    # Of no terms there is no sum, and their mean may be no number.
+    sums = [
+        (top * n if n else torch.zeros_like(top)).flatten()
+        for top, n in zip(own, here, strict=True)
+    ]
     total = ranks.total(torch.cat([torch.tensor([rows, *here], dtype=torch.float64), *sums]))
     whole = [
         1.0 if n is None else max(1.0, float(count))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -91,7 +91,7 @@ class Solver:
         self._stop = ""
         self._seed = definition.random_seed if definition.random_seed >= 0 else _any_seed()
         self._losses: deque[float] = deque(maxlen=definition.average_loss)
-        self._passes: Iterator[Pass] | None = None
+        self._passes: Generator[Pass, None, None] | None = None
         self._local_sums = self.ranks.size > 1 and not synchronised
         if synchronised and self.ranks.size > 1:
             synchronise(model.to_torch(), self.ranks)
@@ -117,21 +117,11 @@ class Solver:
         is due.
         """
         d = self.definition
-        passes = self.feeds.per_epoch
         self._stop = ""
         if self.ranks.rank == 0 and (d.snapshot or d.snapshot_after_train):
             check_place(d.snapshot_prefix)
-        self._tell(
-            Started(
-                self.net.net.name,
-                d.type,
-                self.iter,
-                d.max_iter,
-                self.ranks.size,
-                passes,
-                self._resumed,
-            )
-        )
+        data = self.ranks.size, self.feeds.per_epoch
+        self._tell(Started(self.net.net.name, d.type, self.iter, d.max_iter, *data, self._resumed))
         self.step(d.max_iter - self.iter)
         if d.snapshot_after_train and not (d.snapshot and self.iter % d.snapshot == 0):
             self.snapshot()
@@ -142,16 +132,24 @@ class Solver:
 
     def step(self, iterations: int) -> None:
         """Do so many iterations, tests and snapshots in between as they are due (Solver::Step)."""
-        d, last = self.definition, self.iter + iterations
-        while self.iter < last and not self._stop:
-            due = d.test_interval and self.iter % d.test_interval == 0
-            if due and (self.iter or d.test_initialization):
-                self.test()
-                if self._stop:
-                    return
-            self._tell(self._iterate())
-            if d.snapshot and self.iter % d.snapshot == 0:
-                self.snapshot()
+        last = self.iter + iterations
+        try:
+            while self.iter < last and not self._stop:
+                self._next()
+        except BaseException:
+            self.close()  # the data may stand behind an iteration that is not done
+            raise
+
+    def _next(self) -> None:
+        d = self.definition
+        due = d.test_interval and self.iter % d.test_interval == 0
+        if due and (self.iter or d.test_initialization):
+            self.test()
+            if self._stop:
+                return
+        self._tell(self._iterate())
+        if d.snapshot and self.iter % d.snapshot == 0:
+            self.snapshot()
 
     def test(self) -> None:
         """Run every test net over its data."""
@@ -164,9 +162,8 @@ class Solver:
 
     def close(self) -> None:
         """Let go of the data."""
-        closing = getattr(self._passes, "close", None)
-        if closing is not None:
-            closing()
+        if self._passes is not None:
+            self._passes.close()
         self._passes = None
 
     # -- one iteration -----------------------------------------------------------------

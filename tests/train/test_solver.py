@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -208,6 +209,35 @@ def test_a_state_of_another_solver_is_refused(tmp_path: Path) -> None:
     state = str(tmp_path / "points_iter_2.solverstate")
     with pytest.raises(CaffeError, match="history of 8 blobs, and SGD keeps 4"):
         solver(definition(tmp_path)).restore(state)
+
+
+def test_after_an_interruption_it_goes_on_with_the_pass_that_was_not_done(tmp_path: Path) -> None:
+    class Interrupted(Points):
+        def passes(self, start: int = 0) -> Iterator[Pass]:
+            for number, each in enumerate(super().passes(start), start):
+                if number == 3 and len(self.starts) == 1:
+                    raise KeyboardInterrupt
+                yield each
+
+    d, points = definition(tmp_path), Interrupted()
+    trained, unbroken = solver(d, points), solver(d)
+    with pytest.raises(KeyboardInterrupt):
+        trained.step(5)
+    trained.step(5 - trained.iter)
+    unbroken.step(5)
+    assert points.starts == [0, 3]
+    assert weights(trained.net) == weights(unbroken.net)
+
+
+def test_the_net_can_be_pickled_when_it_has_learned(tmp_path: Path) -> None:
+    trained = solver(definition(tmp_path, test_iter=[1], test_interval=1))
+    trained.step(2)
+    for net in (trained.net, *trained.test_nets):
+        copied = pickle.loads(pickle.dumps(net.to_torch()))
+        before = [len(module._forward_hooks) for module in copied.modules()]
+        trained.step(2)
+        after = [len(module._forward_hooks) for module in net.to_torch().modules()]
+        assert after == before
 
 
 def test_a_place_for_snapshots_is_looked_for_before_training(tmp_path: Path) -> None:
