@@ -68,7 +68,7 @@ def run(
     fitted = estimator.fit_own_data() if rows is None else estimator.fit(rows)
     start = f"{definition.snapshot_prefix}_iter_{definition.max_iter}"
     prototxt, weights = f"{start}.prototxt", f"{start}.caffemodel"
-    fitted.need_model().save_caffe(prototxt, weights, overwrite=True)
+    fitted.need_model().save_caffe(prototxt, weights, overwrite=True, deploy=True)
     return prototxt, weights
 
 
