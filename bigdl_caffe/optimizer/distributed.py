@@ -31,6 +31,8 @@ from bigdl_caffe.spark.ship import release, ship
 from bigdl_caffe.spark.slots import check_session, room
 from bigdl_caffe.spark.training import train
 from bigdl_caffe.spark.worker import custom_layers
+from bigdl_caffe.train.editing import frozen
+from bigdl_caffe.train.nets import sharing
 
 TIMEOUT = 300.0
 """Seconds that one rank may keep the others waiting."""
@@ -70,6 +72,7 @@ def train_rdd(
     spark = SparkSession.builder.getOrCreate()
     nets = Nets(plan.model, plan.criterion, _target(plan.model, samples))
     learner = nets.learner()
+    learner = sharing(learner, frozen(learner.net.definition, learner), learner.options)
     ranks = workers or min(room(spark) or spark.sparkContext.defaultParallelism, plan.batch_size)
     check_session(spark, ranks, TIMEOUT)
     limit_rows(spark, learner.inputs)

@@ -138,7 +138,10 @@ class CaffeEstimator(OptionParams, Estimator[CaffeModel], MLWritable, MLReadable
         if not weights:
             return model
         definition, types = model.net.definition, model.converters
-        return build_from_files(definition, weights, model.options, types, False, model.source)
+        begun = build_from_files(definition, weights, model.options, types, False, model.source)
+        for (_, blob), (_, own) in zip(begun.tensors(), model.tensors(), strict=True):
+            blob.requires_grad_(own.requires_grad)  # which model.freeze() may have changed
+        return begun
 
     def saved_params(self) -> dict[str, Any]:
         """Return the Params that were set, as JSON can hold them."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from torch import Tensor, nn
+
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph.phase import State, filter_layers
@@ -16,8 +18,12 @@ _JUDGED = ("SoftmaxWithLoss", "MultinomialLogisticLoss", "InfogainLoss", "HingeL
 _LOSS = "loss"
 
 
-def frozen(definition: pb.NetParameter, model: Model, patterns: Sequence[str]) -> pb.NetParameter:
+def frozen(
+    definition: pb.NetParameter, model: Model, patterns: Sequence[str] = ()
+) -> pb.NetParameter:
     """Return ``definition`` with lr_mult 0 for the layers that ``patterns`` name.
+
+    And for what ``model.freeze`` holds back: who builds the net anew knows nothing of that.
 
     Parameters
     ----------
@@ -32,20 +38,22 @@ def frozen(definition: pb.NetParameter, model: Model, patterns: Sequence[str]) -
     CaffeError
         A pattern fits no layer that has weights.
     """
-    counts = {name: len(blobs) for name, blobs in _blobs(model).items()}
-    unused = [p for p in patterns if not any(fnmatchcase(name, p) for name in counts)]
+    blobs = _blobs(model)
+    unused = [p for p in patterns if not any(fnmatchcase(name, p) for name in blobs)]
     if unused:
         raise CaffeError(
             f"freeze has {', '.join(unused)}, which no layer with weights is called: there are "
-            f"{', '.join(counts)}"
+            f"{', '.join(blobs)}"
         )
     changed = pb.NetParameter()
     changed.CopyFrom(definition)
     for layer in changed.layer:
-        if any(fnmatchcase(layer.name, pattern) for pattern in patterns):
-            for index in range(counts.get(layer.name, 0)):
-                spec = layer.param[index] if index < len(layer.param) else layer.param.add()
-                spec.lr_mult = 0
+        named = any(fnmatchcase(layer.name, pattern) for pattern in patterns)
+        for index, blob in enumerate(blobs.get(layer.name, ())):
+            if named or (isinstance(blob, nn.Parameter) and not blob.requires_grad):
+                while len(layer.param) <= index:
+                    layer.param.add()
+                layer.param[index].lr_mult = 0
     return changed
 
 
@@ -94,8 +102,8 @@ def _top_k(metric: str) -> int:
     return int(found[1] or 1)
 
 
-def _blobs(model: Model) -> Mapping[str, Sequence[int]]:
-    found: dict[str, list[int]] = {}
-    for slot, _ in model.tensors():
-        found.setdefault(model.net.layers[slot.layer].name, []).append(slot.index)
+def _blobs(model: Model) -> Mapping[str, Sequence[Tensor]]:
+    found: dict[str, list[Tensor]] = {}
+    for slot, blob in model.tensors():
+        found.setdefault(model.net.layers[slot.layer].name, []).append(blob)
     return found
