@@ -6,12 +6,15 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from unittest.mock import create_autospec
 from xml.etree import ElementTree
 
 import pytest
+from pyspark.sql import SparkSession
 
-from bigdl_caffe import Model
+from bigdl_caffe import CaffeError, Model
 from bigdl_caffe.cli import main
+from bigdl_caffe.spark.train_job import Request, run
 from bigdl_caffe.train.events import Action, Ended, Event, Iterated
 from bigdl_caffe.train.show.bar import Bar
 from bigdl_caffe.train.signals import Signals
@@ -113,6 +116,14 @@ def test_options_of_spark_alone_are_refused(capsys: pytest.CaptureFixture[str]) 
     assert "--validation is of training on Spark: give --data" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*TRAIN, "--data", "labels.txt", "--feed", "data"])
+
+
+def test_the_place_of_the_result_is_looked_for_before_spark_is_used(folder: Path) -> None:
+    solver(folder, 'snapshot_prefix: "lenet"', 'snapshot_prefix: "none/lenet"')
+    spark = create_autospec(SparkSession)
+    with pytest.raises(CaffeError, match="none"):
+        run(spark, Request("lenet_solver.prototxt", data="rows.parquet"))
+    assert not spark.mock_calls
 
 
 def test_weights_and_a_snapshot_are_not_both_begun_with() -> None:

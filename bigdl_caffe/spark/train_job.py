@@ -12,6 +12,7 @@ from bigdl_caffe.spark.estimator import CaffeEstimator
 from bigdl_caffe.spark.sources import image_folder, image_list, read_source
 from bigdl_caffe.train.definition import read_solver
 from bigdl_caffe.train.events import Observer
+from bigdl_caffe.train.snapshots import check_place
 
 LIST = ".txt"
 """What ends the name of a list of pictures."""
@@ -49,6 +50,7 @@ def run(
         The request cannot be met.
     """
     definition = read_solver(request.solver)
+    check_place(definition.snapshot_prefix)
     given: dict[str, Any] = {
         "initialWeights": list(request.weights) or None,
         "resumeFrom": request.snapshot,
