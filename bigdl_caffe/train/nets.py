@@ -12,7 +12,7 @@ from bigdl_caffe.format.source import open_weights
 from bigdl_caffe.graph.phase import State
 from bigdl_caffe.graph.upgrade import upgrade
 from bigdl_caffe.layers.assemble import Options, assemble
-from bigdl_caffe.layers.registry import Layer, Role, registry, type_key
+from bigdl_caffe.layers.registry import Layer, Role, count, registry, type_key
 from bigdl_caffe.load import build_from_files, read_definition, with_sources_shapes
 from bigdl_caffe.model import Model
 from bigdl_caffe.train.net_source import NetSource
@@ -144,15 +144,20 @@ def learned(model: Model) -> tuple[Learned, ...]:
 
 
 def metrics(model: Model) -> tuple[str, ...]:
-    """Return the outputs that losses and metrics make."""
+    """Return the outputs that losses and metrics make.
+
+    But for what has as many numbers as there are rows or detections, such as the probabilities
+    that SoftmaxWithLoss gives as a second top: there is no mean of passes or ranks of it.
+    """
     types = registry(model.converters)
-    judges = {
-        value
-        for layer in model.net.layers
-        if types[type_key(layer)].role in (Role.LOSS, Role.METRIC)
-        for value in layer.writes
-    }
-    return tuple(blob for blob in model.outputs if blob in judges)
+    made = {value: types[type_key(layer)] for layer in model.net.layers for value in layer.writes}
+
+    def has_mean(blob: str) -> bool:
+        cls = made.get(blob, Layer)
+        scalar = count(model.net.shapes[blob]) == 1
+        return (cls.role is Role.LOSS and scalar) or (cls.role is Role.METRIC and not cls.dynamic)
+
+    return tuple(filter(has_mean, model.outputs))
 
 
 def _options(state: State, judges: bool = False) -> Options:

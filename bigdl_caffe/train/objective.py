@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.layers.registry import count
 from bigdl_caffe.nn.losses import Count, counts
 from bigdl_caffe.nn.net import CaffeNet
 from bigdl_caffe.train.events import Output
@@ -54,6 +55,8 @@ class Judged(nn.Module):
                 f"the net '{net.net.name}' has neither losses nor metrics in phase "
                 f"{net.net.phase}: give a definition that has a loss layer for that phase"
             )
+        # Of a top that has many numbers and a loss_weight Caffe adds up all of them.
+        self._spread = [value for value in net.net.losses if count(net.net.shapes[value]) > 1]
         self._judges: list[tuple[nn.Module, list[str]]] = []
         for layer, module in zip(net.net.layers, net.layer_modules(), strict=True):
             own = [value for value in layer.writes if value in self.values]
@@ -68,6 +71,8 @@ class Judged(nn.Module):
             for module, own in self._judges:
                 hooks.enter_context(module.register_forward_hook(_noting(own, found, terms)))
             tops = self.net(feed, self.values)
+        for value in self._spread:
+            tops[value], terms[value] = tops[value].sum(), None
         made = zip((tops[value] for value in self.values), self.weights, strict=True)
         return (
             [top if weight else top.detach() for top, weight in made],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -26,18 +26,27 @@ class Test:
         In the TEST phase with its losses and metrics, sharing the weights of the net that
         learns: as `bigdl_caffe.train.nets.net_to_test` returns it.
     feeds : TestFeeds
+
+    Raises
+    ------
+    CaffeError
+        The net has neither losses nor metrics.
     """
 
     model: Model
     feeds: TestFeeds
+    _judged: Judged = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        judged = Judged(self.model.to_torch(), metrics(self.model))
+        object.__setattr__(self, "_judged", judged)
 
     def run(self, iteration: int, number: int, ranks: Ranks) -> Tested:
         """Return the means of its outputs over all rows of all ranks.
 
         A pass counts by its rows; in Caffe all passes have as many.
         """
-        net = self.model.to_torch()
-        judged = Judged(net, metrics(self.model))
+        judged = self._judged
         sums: list[Tensor] = [torch.zeros(()) for _ in judged.values]
         rows = 0
         for each in self.feeds.passes():
@@ -47,7 +56,7 @@ class Test:
         if not rows:
             raise CaffeError(f"test net #{number} has no data: give it at least one row")
         means = [total / rows for total in sums]
-        loss = judged.loss(means) if net.net.losses else None
+        loss = judged.loss(means) if self.model.net.losses else None
         return Tested(iteration, number, shown(judged, means, self.model.outputs), loss, rows)
 
 

@@ -14,6 +14,7 @@ from bigdl_caffe import Model
 from bigdl_caffe.errors import CaffeError, TrainingError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.prototxt import parse
+from bigdl_caffe.graph.phase import State
 from bigdl_caffe.train.definition import SolverDef, solver_def
 from bigdl_caffe.train.events import Action, Ended, Event, Iterated, Snapshotted, Started, Tested
 from bigdl_caffe.train.feeds import Pass
@@ -190,6 +191,16 @@ def test_a_net_that_cannot_learn_is_refused(tmp_path: Path) -> None:
     net = train_net(d.train_net).freeze()
     with pytest.raises(CaffeError, match="nothing to learn"):
         Solver(d, net, Points())
+
+
+def test_a_test_net_that_judges_nothing_is_refused_before_training(tmp_path: Path) -> None:
+    net = train_net(definition(tmp_path).train_net)
+    plain = parse(
+        NET.replace("include { phase: TEST }", "exclude { phase: TEST }"), pb.NetParameter
+    )
+    plain.layer[-1].include.add(phase=pb.TRAIN)
+    with pytest.raises(CaffeError, match="neither losses nor metrics in phase TEST"):
+        Test(net_to_test(net, plain, State("TEST")), OnePass())
 
 
 def test_frozen_layers_stay(tmp_path: Path) -> None:
