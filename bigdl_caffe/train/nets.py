@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from bigdl_caffe.errors import WeightMismatchError
+from bigdl_caffe.errors import CaffeError, WeightMismatchError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.source import open_weights
 from bigdl_caffe.graph.phase import State
@@ -15,6 +15,7 @@ from bigdl_caffe.layers.assemble import Options, assemble
 from bigdl_caffe.layers.registry import Layer, Role, count, registry, type_key
 from bigdl_caffe.load import build_from_files, read_definition, with_sources_shapes
 from bigdl_caffe.model import Model
+from bigdl_caffe.nn.recurrent import Recurrent
 from bigdl_caffe.train.net_source import NetSource
 from bigdl_caffe.train.update import Learned
 from bigdl_caffe.weights.fill import run_fillers
@@ -158,6 +159,17 @@ def metrics(model: Model) -> tuple[str, ...]:
         return (cls.role is Role.LOSS and scalar) or (cls.role is Role.METRIC and not cls.dynamic)
 
     return tuple(filter(has_mean, model.outputs))
+
+
+def check_rows(model: Model) -> None:
+    """Raise `CaffeError` for a net whose rows are no rows, and cannot be shared out to ranks."""
+    layers = zip(model.net.layers, model.to_torch().layer_modules(), strict=True)
+    timed = [str(spec) for spec, module in layers if isinstance(module, Recurrent)]
+    if timed:
+        raise CaffeError(
+            f"{', '.join(timed)}: the first axis is time there, and the state goes from one pass "
+            "to the next, so that workers cannot share a pass: train with one"
+        )
 
 
 def _options(state: State, judges: bool = False) -> Options:

@@ -28,7 +28,7 @@ from bigdl_caffe.train.events import (
     Started,
 )
 from bigdl_caffe.train.feeds import Feeds, Pass
-from bigdl_caffe.train.nets import copy_weights, learned, metrics
+from bigdl_caffe.train.nets import check_rows, copy_weights, learned, metrics
 from bigdl_caffe.train.objective import Judged, Scores, over_all_ranks, shown
 from bigdl_caffe.train.ranks import Ranks
 from bigdl_caffe.train.rate import learning_rate
@@ -93,6 +93,8 @@ class Solver:
         self._losses: deque[float] = deque(maxlen=definition.average_loss)
         self._passes: Generator[Pass, None, None] | None = None
         self._local_sums = self.ranks.size > 1 and not synchronised
+        if self.ranks.size > 1:
+            check_rows(model)
         if synchronised and self.ranks.size > 1:
             synchronise(model.to_torch(), self.ranks)
         self._judged = Judged(model.to_torch(), metrics(model))

@@ -18,7 +18,9 @@ from bigdl_caffe.graph.phase import State
 from bigdl_caffe.train.definition import SolverDef, solver_def
 from bigdl_caffe.train.events import Action, Ended, Event, Iterated, Snapshotted, Started, Tested
 from bigdl_caffe.train.feeds import Pass
+from bigdl_caffe.train.net_source import NetSource
 from bigdl_caffe.train.nets import net_to_test, read_source, train_net
+from bigdl_caffe.train.ranks import Ranks
 from bigdl_caffe.train.solver import Solver
 from bigdl_caffe.train.testing import Test
 
@@ -184,6 +186,22 @@ def test_a_loss_that_is_no_number_stops_it(tmp_path: Path) -> None:
     trained = solver(definition(tmp_path), Points(spoilt=3))
     with pytest.raises(TrainingError, match="at iteration 3 the loss 'loss' is nan"):
         trained.solve()
+
+
+def test_several_ranks_refuse_rows_that_are_steps_of_time(tmp_path: Path) -> None:
+    lstm = """
+    layer { name: "x" type: "Input" top: "x" top: "cont" top: "goal" input_param {
+      shape { dim: 4 dim: 2 dim: 3 } shape { dim: 4 dim: 2 } shape { dim: 4 dim: 2 dim: 5 } } }
+    layer { name: "steps" type: "LSTM" bottom: "x" bottom: "cont" top: "h"
+      recurrent_param { num_output: 5 weight_filler { type: "xavier" } } }
+    layer { name: "loss" type: "EuclideanLoss" bottom: "h" bottom: "goal" top: "loss" }"""
+    source = NetSource("net_param", "", parse(lstm, pb.NetParameter), "TRAIN")
+    d = replace(definition(tmp_path), train_net=source)
+    ranks = Ranks()
+    Solver(d, train_net(d.train_net), Points(), ranks=ranks)
+    ranks.size = 2
+    with pytest.raises(CaffeError, match=r"'steps'.*the first axis is time"):
+        Solver(d, train_net(d.train_net), Points(), ranks=ranks)
 
 
 def test_a_net_that_cannot_learn_is_refused(tmp_path: Path) -> None:
