@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 import torch
+from torch import Tensor, nn
 
 from bigdl_caffe.errors import CaffeError, WeightMismatchError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
@@ -12,7 +14,7 @@ from bigdl_caffe.format.source import open_weights
 from bigdl_caffe.graph.phase import State
 from bigdl_caffe.graph.upgrade import upgrade
 from bigdl_caffe.layers.assemble import Options, assemble
-from bigdl_caffe.layers.registry import Layer, Role, count, registry, type_key
+from bigdl_caffe.layers.registry import BlobSpec, Layer, Role, count, registry, type_key
 from bigdl_caffe.load import build_from_files, read_definition, with_sources_shapes
 from bigdl_caffe.model import Model
 from bigdl_caffe.nn.recurrent import Recurrent
@@ -103,7 +105,9 @@ def sharing(
     slots = plan_slots(assembled.net, assembled.layers)
     names = [layer.name for layer in assembled.net.layers]
     own = {(train.net.layers[s.layer].name, s.index): tensor for s, tensor in train.tensors()}
-    shared = {s.key: own[name, s.index] for s in slots if (name := names[s.layer], s.index) in own}
+    known = [slot for slot in slots if (names[slot.layer], slot.index) in own]
+    known.sort(key=attrgetter("shared"), reverse=True)  # the owner's goes before all others
+    shared = {slot.key: own[names[slot.layer], slot.index] for slot in known}
     _check_shapes(slots, shared)
     table = allocate(owned_shapes(slots))
     run_fillers(assembled.net, slots, table, skip=shared)
@@ -111,18 +115,28 @@ def sharing(
     modules = model.to_torch().layer_modules()
     for slot in slots:
         if slot.key in shared:
-            held = vars(modules[slot.layer])["_parameters" if slot.spec.trainable else "_buffers"]
-            held[slot.spec.attr] = shared[slot.key]
+            _hold(modules[slot.layer], slot.spec, shared[slot.key])
     return model
 
 
-def _check_shapes(slots: Sequence[Slot], shared: Mapping[str, torch.Tensor]) -> None:
+def _hold(module: nn.Module | None, blob: BlobSpec, tensor: Tensor) -> None:
+    """Put ``tensor`` in the place of a blob: of one shared with PERMISSIVE, in its own shape."""
+    held = vars(module)
+    if tensor.shape == blob.shape:
+        held["_parameters" if blob.trainable else "_buffers"][blob.attr] = tensor
+    else:
+        held[blob.attr] = tensor.view(blob.shape)
+
+
+def _check_shapes(slots: Sequence[Slot], shared: Mapping[str, Tensor]) -> None:
     wrong = [
         f"blob '{slot.key}' has shape {slot.spec.shape} in this net and "
         f"{tuple(shared[slot.key].shape)} in the one that learns: give the layers other names, or "
         "one shape"
         for slot in slots
-        if slot.key in shared and tuple(shared[slot.key].shape) != slot.spec.shape
+        if slot.key in shared
+        and not slot.shared
+        and tuple(shared[slot.key].shape) != slot.spec.shape
     ]
     if wrong:
         raise WeightMismatchError(*wrong)

@@ -76,8 +76,8 @@ def _install(module: nn.Module, slot: Slot, tensor: Tensor) -> None:
     vars(module)["caffe_blobs"] = (*vars(module).get("caffe_blobs", ()), attr)
     if isinstance(tensor, nn.Parameter):
         module.register_parameter(attr, tensor)
-    elif tensor.requires_grad:
-        # A PERMISSIVE share: its gradient flows to the owner's parameter.
+    elif slot.spec.trainable:
+        # A PERMISSIVE share: its gradient, if there is one, flows to the owner's parameter.
         module._parameters.pop(attr, None)
         setattr(module, attr, tensor)
     else:
