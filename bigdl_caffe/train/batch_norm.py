@@ -7,12 +7,25 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.nn.fork_normalization import BatchBN
 from bigdl_caffe.nn.normalization import BatchNorm
 from bigdl_caffe.train.ranks import Ranks
 
 
 def synchronise(net: nn.Module, ranks: Ranks) -> None:
-    """Let every BatchNorm of ``net`` that goes by its batch go by that of all ranks."""
+    """Let every BatchNorm of ``net`` that goes by its batch go by that of all ranks.
+
+    Raises
+    ------
+    CaffeError
+        The net has a fork's BN layer that goes by its batch, of which only a rank's own is there.
+    """
+    if any(isinstance(module, BatchBN) for module in net.modules()):
+        raise CaffeError(
+            "BN layers of forks are not synchronised: let batchNorm be 'local', or have frozen: "
+            "true in their bn_param"
+        )
     for module in net.modules():
         if isinstance(module, BatchNorm) and not module.stored:
             module.moments = partial(moments, ranks)

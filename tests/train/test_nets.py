@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bigdl_caffe import Model
+from bigdl_caffe import CaffeError, Model
 from bigdl_caffe.graph.phase import State
+from bigdl_caffe.nn.fork_normalization import BatchBN
+from bigdl_caffe.train.batch_norm import synchronise
 from bigdl_caffe.train.nets import net_to_test
+from bigdl_caffe.train.ranks import Ranks
 
 PERMISSIVE = """
 layer { name: "x" type: "Input" top: "x" top: "goal"
@@ -46,3 +49,8 @@ def test_a_blob_that_two_layers_have_in_two_shapes_is_one_in_a_test_net(
     feed = {"x": np.ones((4, 6), np.float32), "goal": np.zeros((4, 3), np.float32)}
     np.testing.assert_array_equal(*[model.run(feed)["near"] for model in (train, test)])
     assert owner.requires_grad != frozen
+
+
+def test_batch_normalisation_that_cannot_be_synchronised_says_so() -> None:
+    with pytest.raises(CaffeError, match="BN layers of forks are not synchronised"):
+        synchronise(BatchBN(1e-5, None, 1), Ranks())
