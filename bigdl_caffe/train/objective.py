@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.graph.ir import LayerDef
 from bigdl_caffe.layers.registry import count
 from bigdl_caffe.nn.losses import Count, counts
 from bigdl_caffe.nn.net import CaffeNet
@@ -56,7 +58,12 @@ class Judged(nn.Module):
                 f"{net.net.phase}: give a definition that has a loss layer for that phase"
             )
         # Of a top that has many numbers and a loss_weight Caffe adds up all of them.
-        self._spread = [value for value in net.net.losses if count(net.net.shapes[value]) > 1]
+        self._sums = [
+            value
+            for layer in net.net.layers
+            for value in layer.writes
+            if value in net.net.losses and (count(net.net.shapes[value]) > 1 or _adds(layer))
+        ]
         self._judges: list[tuple[nn.Module, list[str]]] = []
         for layer, module in zip(net.net.layers, net.layer_modules(), strict=True):
             own = [value for value in layer.writes if value in self.values]
@@ -71,7 +78,7 @@ class Judged(nn.Module):
             for module, own in self._judges:
                 hooks.enter_context(module.register_forward_hook(_noting(own, found, terms)))
             tops = self.net(feed, self.values)
-        for value in self._spread:
+        for value in self._sums:
             tops[value], terms[value] = tops[value].sum(), None
         made = zip((tops[value] for value in self.values), self.weights, strict=True)
         return (
@@ -87,6 +94,12 @@ class Judged(nn.Module):
         """Return the same, of each loss only a share: what backward() begins with."""
         losses = zip(tops, self.weights, shares, strict=True)
         return torch.stack([top.sum() * (w * s) for top, w, s in losses if w]).sum()
+
+
+def _adds(layer: LayerDef) -> bool:
+    """Whether a layer's top is a sum of all in its bottom, and not a mean of rows."""
+    mean = layer.param.reduction_param.operation == pb.ReductionParameter.MEAN
+    return layer.type == "Reduction" and not mean
 
 
 def _noting(
