@@ -29,7 +29,9 @@ def deploy(net: Net) -> pb.NetParameter:
             "deploy=True writes a net that scores, and the model is in the TRAIN phase: load it "
             "with phase='TEST'"
         )
-    definition = pb.NetParameter(name=net.name)
+    definition = pb.NetParameter()
+    if net.name:
+        definition.name = net.name
     definition.layer.extend(_alone(layer, net) for layer in net.layers if layer.type != ALIAS)
     return definition
 

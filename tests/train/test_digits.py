@@ -15,6 +15,7 @@ from tests.nets import DIGITS
 
 cv2 = pytest.importorskip("cv2")
 datasets = pytest.importorskip("sklearn.datasets")
+selection = pytest.importorskip("sklearn.model_selection")
 
 DATA = """
 layer { name: "data" type: "ImageData" top: "data" top: "label"
@@ -41,9 +42,11 @@ def layers() -> str:
 def write_scans(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Write four scans of five as PNGs, with a border to crop from; return the fifth one."""
     scans = datasets.load_digits()
-    held = np.random.default_rng(0).permutation(len(scans.target)) < len(scans.target) // 5
+    kept, held = selection.train_test_split(  # as the example is split
+        np.arange(len(scans.target)), test_size=0.2, random_state=0, stratify=scans.target
+    )
     lines = []
-    for i in np.flatnonzero(~held):
+    for i in kept:
         pixels = np.pad(scans.images[i] * LEVEL, 1).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.png")
         lines.append(f"{i}.png {scans.target[i]}\n")
