@@ -71,7 +71,7 @@ def fine_tune(args: argparse.Namespace, pictures: DataFrame) -> tuple[CaffeModel
             labelCol="label",
             validationFraction=args.held_out,
             metrics=["loss", "accuracy"],
-            recipe=net.recipe(resize=args.resize) if args.resize else net.recipe(),
+            recipe=scoring.recipe(**({"resize": args.resize} if args.resize else {})),
             initialWeights=args.weights,
             freeze=args.freeze,
             learningRate=args.learning_rate,
