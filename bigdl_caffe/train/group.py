@@ -58,8 +58,6 @@ class Group(Ranks):
             wrapped = DistributedDataParallel(
                 module, broadcast_buffers=False, find_unused_parameters=True
             )
-        # Caffe's nets may have parameters that the loss does not reach; most have none.
-        warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
         # torch looks at a hook's annotations, and does not take them as text.
         wrapped.register_comm_hook(None, lambda _, bucket: _summed(bucket))
         return wrapped
