@@ -7,10 +7,11 @@ batch, to rank (g mod B) mod N. However many ranks there are, the rows of a pass
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
 
+from py4j.protocol import Py4JError
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
@@ -82,7 +83,8 @@ def placed(
         yield _placed(kept, ranks, batch, validation is not None)
     finally:
         if keep:
-            kept.unpersist()
+            with suppress(Py4JError):  # Spark is gone; what ended it says more than this
+                kept.unpersist()
 
 
 def _placed(kept: DataFrame, ranks: int, batch: int, tests: bool) -> Placed:

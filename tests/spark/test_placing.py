@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from py4j.protocol import Py4JError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -57,3 +58,17 @@ def test_fewer_rows_than_ranks(spark: SparkSession) -> None:
     ):
         pass
     assert not spark.sparkContext._jsc.getPersistentRDDs()
+
+
+def test_what_ended_a_training_is_told_though_spark_is_gone(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(df: DataFrame) -> DataFrame:
+        unpersist(df)
+        raise Py4JError("the JVM has ended")
+
+    df = numbers(spark)
+    unpersist = type(df).unpersist
+    monkeypatch.setattr(type(df), "unpersist", gone)
+    with pytest.raises(CaffeError, match="no memory"), placed(df, columns(), 2, 4):
+        raise CaffeError("no memory")
