@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 import numpy as np
 import torch
+from py4j.protocol import Py4JError
 from pyspark import RDD, cloudpickle
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -107,7 +109,8 @@ def _run(plan: Plan, nets: Nets, learner: Model, df: DataFrame, data: RowsPlan, 
         )
         trained = train(df, job, ranks, plan.observers, RETRIES if plan.checkpoints else 0)
     finally:
-        release(learner, spark)
+        with suppress(Py4JError):  # Spark is gone; what ended it says more than this
+            release(learner, spark)
     _take(plan.model, trained.model)
 
 

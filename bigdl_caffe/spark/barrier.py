@@ -18,7 +18,7 @@ from pyspark import BarrierTaskContext
 from bigdl_caffe.errors import CaffeError, RankFailedError, TrainingError
 from bigdl_caffe.format.paths import explained
 from bigdl_caffe.spark.device import task_device
-from bigdl_caffe.spark.listening import teller
+from bigdl_caffe.spark.listening import send_model, teller
 from bigdl_caffe.spark.rank_job import Job, rank_data
 from bigdl_caffe.spark.ways.folder import own_folder
 from bigdl_caffe.spark.worker import open_model
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bigdl_caffe.model import Model
 
 SCHEMA = "kind string, data binary"
-"""Of what rank 0 returns: pieces of its events, and of the model's bundle."""
+"""Of what rank 0 returns: pieces of its events, and of the model's bundle if it has to."""
 
 EVENTS, WEIGHTS = "events", "weights"
 CHUNK = 64 << 20
@@ -69,7 +69,8 @@ class RankTask:
                 events = self._train(model, file, ranks)
             if rank == 0:
                 yield from _pieces(EVENTS, "\n".join(map(to_json, events)).encode())
-                yield from _weights(model)
+                if not send_model(self.job.address, model):
+                    yield from _weights(model)
 
     def _train(self, model: Model, file: RowFile | None, ranks: Ranks) -> Sequence[Event]:
         job = self.job

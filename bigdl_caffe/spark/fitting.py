@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
@@ -145,7 +147,8 @@ def _train(
         )
         return train(df, job, given["num_workers"], observers, given["max_retries"])
     finally:
-        release(learner, spark)
+        with suppress(Py4JError):  # Spark is gone; what ended it says more than this
+            release(learner, spark)
 
 
 def _learner(model: Model, given: Mapping[str, Any]) -> Model:

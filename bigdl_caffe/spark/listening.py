@@ -1,24 +1,31 @@
-"""What happens in a training, told to the driver while it happens.
+"""What happens in a training, told to the driver while it happens, and what comes of it.
 
-Rank 0 sends each event to a socket of the driver's. It does so as well as it can: where no
-connection can be had, or it breaks, training goes on, and the events come with the result.
+Rank 0 sends each event to a socket of the driver's, and at the end the trained model, which
+as a task's result would fill the heaps of executor and driver. It does so as well as it can:
+where no connection can be had, or it breaks, both come with Spark's result.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
+import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from bigdl_caffe.train.event_json import from_json, to_json
 from bigdl_caffe.train.events import Event, Observer
 
+if TYPE_CHECKING:
+    from bigdl_caffe.model import Model
+
 _SECONDS = 5.0
+_EVENTS, _MODEL, _RECEIVED = b"events", b"model", b"received"
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +47,8 @@ class Listener:
         By which the executors know the driver.
     observers : sequence of callable
         One that raises is left out from then on, and the log says why.
+    file : Path
+        Where to put the trained model's bundle.
 
     Attributes
     ----------
@@ -47,8 +56,9 @@ class Listener:
     address : Address
     """
 
-    def __init__(self, host: str, observers: Sequence[Observer]) -> None:
+    def __init__(self, host: str, observers: Sequence[Observer], file: Path) -> None:
         self.heard: list[Event] = []
+        self._file = file
         self._observers = list(observers)
         self._over = False
         self._socket = socket.create_server(("", 0))
@@ -80,20 +90,26 @@ class Listener:
         with suppress(OSError):  # the socket is closed: nobody listens any more
             while True:
                 connection, _ = self._socket.accept()
-                with connection, connection.makefile("r", encoding="utf-8") as lines:
+                with connection, connection.makefile("rb") as lines:
                     self._follow(connection, lines)
 
-    def _follow(self, connection: socket.socket, lines: IO[str]) -> None:
-        """Take the events of one connection, if it begins with the token in time."""
+    def _follow(self, connection: socket.socket, lines: IO[bytes]) -> None:
+        """Take what one connection brings, if it begins with the token in time."""
         connection.settimeout(_SECONDS)
         with suppress(OSError, ValueError):  # it broke off, or talks of something else
-            if not secrets.compare_digest(lines.readline(64).strip(), self.address.token):
+            token, _, what = lines.readline(64).strip().partition(b" ")
+            if not secrets.compare_digest(token, self.address.token.encode()):
                 return
             connection.settimeout(None)
+            if what == _MODEL:
+                with self._file.open("wb") as out:
+                    shutil.copyfileobj(lines, out, 1 << 20)
+                connection.sendall(_RECEIVED)
+                return
             for line in lines:
                 if self._over:
                     return
-                self.hear(from_json(line))
+                self.hear(from_json(line.decode()))
 
 
 class Teller:
@@ -133,5 +149,22 @@ def teller(address: Address | None) -> Iterator[Teller]:
         return
     with line:
         with suppress(OSError):  # the first event finds out
-            line.sendall(f"{address.token}\n".encode())
+            line.sendall(b"%b %b\n" % (address.token.encode(), _EVENTS))
         yield Teller(line)
+
+
+def send_model(address: Address | None, model: Model) -> bool:
+    """Send a model's bundle to ``address``; return whether it arrived."""
+    if address is None:
+        return False
+    try:
+        with socket.create_connection((address.host, address.port), _SECONDS) as line:
+            line.settimeout(None)
+            line.sendall(b"%b %b\n" % (address.token.encode(), _MODEL))
+            with line.makefile("wb") as out:
+                model.write_bundle(out)
+            line.shutdown(socket.SHUT_WR)
+            return line.recv(len(_RECEIVED)) == _RECEIVED
+    except OSError as error:
+        _log.warning("the trained model goes to the driver as Spark's result: %s", error)
+        return False

@@ -68,20 +68,23 @@ def train(
     """
     past: tuple[Event, ...] = job.past
     for left in range(retries, -1, -1):
-        listener = Listener(driver_host(df.sparkSession), observers)
-        try:
-            with listener:
-                rows = _run(df, replace(job, address=listener.address, past=past), ranks)
-        except RankFailedError as error:
-            if not left:
-                raise
-            job, past = _after(job, past, listener.heard)
-            _log.warning("%s; going on %s", error, f"from {job.resume}" if job.resume else "anew")
-            continue
-        events = [from_json(line) for line in _joined(rows, EVENTS).decode().splitlines()]
-        for event in events[len(listener.heard) :]:
-            listener.hear(event)
-        return Trained(_model(rows, job), (*past, *events))
+        with TemporaryDirectory(prefix="bigdl-caffe-") as folder:
+            file = Path(folder) / "model.arrow"
+            listener = Listener(driver_host(df.sparkSession), observers, file)
+            try:
+                with listener:
+                    rows = _run(df, replace(job, address=listener.address, past=past), ranks)
+            except RankFailedError as error:
+                if not left:
+                    raise
+                job, past = _after(job, past, listener.heard)
+                going_on = f"from {job.resume}" if job.resume else "anew"
+                _log.warning("%s; going on %s", error, going_on)
+                continue
+            events = [from_json(line) for line in _joined(rows, EVENTS).decode().splitlines()]
+            for event in events[len(listener.heard) :]:
+                listener.hear(event)
+            return Trained(_model(rows, file, job), (*past, *events))
     raise AssertionError("the last try returns or raises")
 
 
@@ -112,12 +115,10 @@ def _joined(rows: Sequence[Row], kind: str) -> bytes:
     return b"".join(row["data"] for row in rows if row["kind"] == kind)
 
 
-def _model(rows: Sequence[Row], job: Job) -> Model:
-    """Return the model that rank 0 sent, over a file that has no name any more."""
-    with TemporaryDirectory(prefix="bigdl-caffe-") as folder:
-        path = Path(folder) / "model.arrow"
-        with path.open("wb") as file:
-            for row in rows:
-                if row["kind"] == WEIGHTS:
-                    file.write(row["data"])
-        return Model.open_bundle(path, converters=pickle.loads(job.converters))
+def _model(rows: Sequence[Row], file: Path, job: Job) -> Model:
+    """Return the model that rank 0 sent to ``file``, or as rows; it stays when that goes."""
+    pieces = [row["data"] for row in rows if row["kind"] == WEIGHTS]
+    if pieces:
+        with file.open("wb") as out:
+            out.writelines(pieces)
+    return Model.open_bundle(file, converters=pickle.loads(job.converters))
