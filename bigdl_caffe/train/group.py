@@ -73,8 +73,15 @@ class Group(Ranks):
 
     def same_buffers(self, module: nn.Module) -> None:
         """Give every rank the buffers that the first one has."""
+        by_type: dict[torch.dtype, list[Tensor]] = {}
         for buffer in module.buffers():
-            distributed.broadcast(buffer, 0)
+            by_type.setdefault(buffer.dtype, []).append(buffer)
+        for buffers in by_type.values():  # one message each: there may be hundreds of buffers
+            flat = torch.cat([buffer.flatten() for buffer in buffers])
+            distributed.broadcast(flat, 0)
+            parts = torch.split(flat, [buffer.numel() for buffer in buffers])
+            for buffer, part in zip(buffers, parts, strict=True):
+                buffer.copy_(part.view_as(buffer))
 
 
 class _Total(torch.autograd.Function):

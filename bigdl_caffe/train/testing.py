@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -70,4 +71,6 @@ def score(judged: Judged, each: Pass, ranks: Ranks) -> Scores:
 
 def tensors(each: Pass, like: Tensor) -> dict[str, Tensor]:
     """Return the feed of a pass on the device of ``like``, and of its type."""
-    return {blob: torch.from_numpy(array).to(like) for blob, array in each.feed.items()}
+    # Columns of Spark's may be read in place, and torch warns of what it may not write to.
+    arrays = {blob: np.require(array, requirements="W") for blob, array in each.feed.items()}
+    return {blob: torch.from_numpy(array).to(like) for blob, array in arrays.items()}
