@@ -22,7 +22,7 @@ from bigdl_caffe.spark.listening import Listener
 from bigdl_caffe.spark.rank_job import Job
 from bigdl_caffe.spark.slots import driver_host
 from bigdl_caffe.train.event_json import from_json
-from bigdl_caffe.train.events import Event, Observer, Snapshotted
+from bigdl_caffe.train.events import Ended, Event, Observer, Snapshotted
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ def train(
             events = [from_json(line) for line in _joined(rows, EVENTS).decode().splitlines()]
             for event in events[len(listener.heard) :]:
                 listener.hear(event)
+            _tell_of_dropped(events)
             return Trained(_model(rows, file, job), (*past, *events))
     raise AssertionError("the last try returns or raises")
 
@@ -113,6 +114,12 @@ def _after(
 
 def _joined(rows: Sequence[Row], kind: str) -> bytes:
     return b"".join(row["data"] for row in rows if row["kind"] == kind)
+
+
+def _tell_of_dropped(events: Sequence[Event]) -> None:
+    for event in events:
+        if isinstance(event, Ended) and event.dropped:
+            _log.warning("%d rows could not be read: training left them out", event.dropped)
 
 
 def _model(rows: Sequence[Row], file: Path, job: Job) -> Model:

@@ -144,10 +144,13 @@ class Ended:
         How many iterations are done.
     why : str
         "" for max_iter; else what stopped it.
+    dropped : int
+        Rows to train on that could not be read, and were left out, of all ranks.
     """
 
     iteration: int
     why: str = ""
+    dropped: int = 0
 
 
 Event = Started | Iterated | Tested | Snapshotted | Ended

@@ -8,7 +8,6 @@ from collections.abc import Generator, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,6 +31,7 @@ from bigdl_caffe.train.nets import check_rows, copy_weights, learned, metrics
 from bigdl_caffe.train.objective import Judged, Scores, over_all_ranks, shown
 from bigdl_caffe.train.ranks import Ranks
 from bigdl_caffe.train.rate import learning_rate
+from bigdl_caffe.train.seeds import any_seed, mixed
 from bigdl_caffe.train.snapshots import check_place, weights_of, write_snapshot
 from bigdl_caffe.train.state import SolverState, read_state
 from bigdl_caffe.train.testing import Test, tensors
@@ -89,7 +89,7 @@ class Solver:
         self._rate_step = 0
         self._resumed = ""
         self._stop = ""
-        self._seed = definition.random_seed if definition.random_seed >= 0 else _any_seed()
+        self._seed = definition.random_seed if definition.random_seed >= 0 else any_seed()
         self._losses: deque[float] = deque(maxlen=definition.average_loss)
         self._passes: Generator[Pass, None, None] | None = None
         self._local_sums = self.ranks.size > 1 and not synchronised
@@ -129,7 +129,7 @@ class Solver:
             self.snapshot()
         if d.test_interval and self.iter % d.test_interval == 0 and not self._stop:
             self.test()
-        self._tell(Ended(self.iter, self._stop))
+        self._tell(Ended(self.iter, self._stop, self._dropped()))
         self.close()
 
     def step(self, iterations: int) -> None:
@@ -176,7 +176,7 @@ class Solver:
         rate, self._rate_step = learning_rate(d, self.iter, self._rate_step)
         with torch.random.fork_rng(devices=[]):
             # A state does not hold the generator's: so an iteration begins with its own.
-            torch.manual_seed(_mixed(self._seed, self.iter, self.ranks.rank))
+            torch.manual_seed(mixed(self._seed, self.iter, self.ranks.rank))
             passes = [self._pass(k == d.iter_size - 1) for k in range(d.iter_size)]
         self._updater.apply(self.iter, rate)
         if self._local_sums:
@@ -224,6 +224,10 @@ class Solver:
                 f"at iteration {self.iter} the loss {', '.join(wrong)}: lower base_lr, set "
                 "clip_gradients, or look for rows that are no numbers"
             )
+
+    def _dropped(self) -> int:
+        own = getattr(self.feeds, "dropped", 0)  # of those that can drop rows
+        return int(self.ranks.total(torch.tensor([float(own)])).item())
 
     # -- snapshots ---------------------------------------------------------------------
 
@@ -287,12 +291,3 @@ class _Passed(NamedTuple):
 
     loss: float
     scores: Scores
-
-
-def _any_seed() -> int:
-    return int(np.random.SeedSequence().generate_state(1)[0])
-
-
-def _mixed(*numbers: int) -> int:
-    """Return a seed for torch that differs with any of ``numbers``."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -46,6 +46,7 @@ class Points:
     def __init__(self, spoilt: int = -1) -> None:
         self.spoilt = spoilt
         self.starts: list[int] = []
+        self.dropped = 0
 
     per_epoch = 5
 
@@ -152,6 +153,15 @@ def test_what_happens_when(tmp_path: Path) -> None:
     assert tested[-1].loss is not None
     assert tested[0].loss is not None
     assert tested[-1].loss < tested[0].loss
+
+
+def test_the_end_tells_how_many_rows_were_left_out(tmp_path: Path) -> None:
+    seen: list[Event] = []
+    points = Points()
+    points.dropped = 3
+    solver(definition(tmp_path), points, seen).solve()
+    assert isinstance(seen[-1], Ended)
+    assert seen[-1].dropped == 3
 
 
 def test_a_test_leaves_the_training_as_it_was(tmp_path: Path) -> None:
