@@ -30,6 +30,8 @@ class Signals:
     ----------
     stopped : bool
         Whether a signal has asked to stop.
+    why : str
+        Name of the signal that asked to stop: what the training says of its end.
     """
 
     def __init__(self, effects: Mapping[int, Action]) -> None:
@@ -37,6 +39,7 @@ class Signals:
         self._before: dict[int, Any] = {}
         self._asked: deque[Action] = deque()
         self.stopped = False
+        self.why = ""
 
     def __enter__(self) -> Signals:
         self._before = {n: signal.signal(n, self._note) for n in self._effects}
@@ -55,4 +58,5 @@ class Signals:
         self._asked.append(effect)
         if effect is Action.STOP:
             self.stopped = True
+            self.why = f"{signal.Signals(number).name} came"
             signal.signal(number, self._before[number])
