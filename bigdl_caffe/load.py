@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from bigdl_caffe.data import SOURCES, shapes
-from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.prototxt import read_net, unknown_report
 from bigdl_caffe.format.source import WeightSource, open_weights
@@ -19,7 +19,7 @@ from bigdl_caffe.graph.ir import LayerDef, Shape
 from bigdl_caffe.graph.names import layer_defs
 from bigdl_caffe.graph.phase import State, filter_layers
 from bigdl_caffe.graph.upgrade import upgrade
-from bigdl_caffe.layers.assemble import Options, assemble
+from bigdl_caffe.layers.assemble import Assembled, Options, assemble
 from bigdl_caffe.layers.registry import Layer, Registry, find, registry, type_key
 from bigdl_caffe.model import Model
 from bigdl_caffe.weights.fill import fill_table
@@ -109,9 +109,7 @@ def build(
     origin : str
         Path of the prototxt, if it came from one.
     """
-    types = registry(converters)
-    options = with_sources_shapes(definition, options, types)
-    assembled = assemble(definition, options, types)
+    options, assembled = assemble_with_sources(definition, options, registry(converters))
     slots = plan_slots(assembled.net, assembled.layers)
     sources = source if isinstance(source, Sequence) else [source] if source else []
     table, report = fill_table(assembled.net, slots, sources, strict)
@@ -176,19 +174,30 @@ def _quantised(prototxt: str, specs: Specs) -> list[str]:
     ]
 
 
-def with_sources_shapes(definition: pb.NetParameter, options: Options, types: Registry) -> Options:
-    """Return ``options`` with the shapes that only a data layer's source tells, if it is there.
+def assemble_with_sources(
+    definition: pb.NetParameter, options: Options, types: Registry
+) -> tuple[Options, Assembled]:
+    """Return the net, and ``options`` with the shapes that only a data layer's source tells.
 
-    Caffe reads the first record too. A source that cannot be read leaves the shape open,
-    and assembling the net then says which shape to give.
+    Caffe reads the first record too. A source that cannot be read leaves the shape open, which
+    is an error that says so, and which shape to give.
     """
     kept, _ = filter_layers(definition.layer, State(options.phase, options.level, options.stages))
     found: dict[str, Shape] = {}
+    unread: list[str] = []
     for spec in layer_defs(kept):
         if spec.type in SOURCES and _is_open(spec, options, types):
-            with suppress(CaffeError):
+            try:
                 found |= shapes(spec, options.phase)
-    return replace(options, input_shapes={**found, **options.input_shapes})
+            except CaffeError as error:
+                unread += error.problems
+    options = replace(options, input_shapes={**found, **options.input_shapes})
+    try:
+        return options, assemble(definition, options, types)
+    except ShapeError as error:
+        if not unread:
+            raise
+        raise ShapeError(*unread, *error.problems) from None
 
 
 def _is_open(spec: LayerDef, options: Options, types: Registry) -> bool:

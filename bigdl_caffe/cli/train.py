@@ -26,6 +26,7 @@ def _arguments(command: argparse.ArgumentParser) -> None:
     begin = command.add_mutually_exclusive_group()
     begin.add_argument("--weights", metavar="W[,W2]", help="weights to begin with")
     begin.add_argument("--snapshot", metavar="STATE", help="a .solverstate to go on from")
+    add("--gpu", type=int, metavar="ID", help="compute on this GPU, not on the CPU")
     show = command.add_argument_group("what is shown").add_argument
     show("--log", metavar="FILE", help="write Caffe's log there; - for stderr")
     show("--tensorboard", metavar="DIR", help="write scalars for TensorBoard there")
@@ -73,7 +74,10 @@ def _here(args: argparse.Namespace, observers: Sequence[Observer]) -> None:
     if unused := [name for name in ON_SPARK if getattr(args, name)]:
         raise CaffeError(f"--{unused[0]} is of training on Spark: give --data or --workers as well")
     with _signals(args) as signals:
-        solver = load_solver(args.solver, _weights(args), observers=observers, rules=[signals])
+        device = "cpu" if args.gpu is None else f"cuda:{args.gpu}"
+        solver = load_solver(
+            args.solver, _weights(args), observers=observers, rules=[signals], device=device
+        )
         if args.snapshot:
             solver.restore(args.snapshot)
         solver.solve()
@@ -81,6 +85,8 @@ def _here(args: argparse.Namespace, observers: Sequence[Observer]) -> None:
 
 def _on_spark(args: argparse.Namespace, observers: Sequence[Observer]) -> None:
     """Train on Spark's executors."""
+    if args.gpu is not None:
+        raise CaffeError("--gpu is of training in one process: on Spark, Spark assigns the GPUs")
     from bigdl_caffe.spark.session import command_session, plain_errors
     from bigdl_caffe.spark.train_job import Request, run
 

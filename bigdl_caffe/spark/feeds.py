@@ -209,6 +209,8 @@ def _unfit(kind: pa.DataType, shape: Shape) -> str | None:
     """Return why no column of an Arrow type can be an input of ``shape``, or None."""
     name = kind_of(kind)
     if name is None:
+        if all(size == 1 for size in shape):
+            return "it takes numbers: make such of text by Spark ML's StringIndexer, or cast it"
         return f"it takes {_WANTED}"
     if name == "image" and not feeding.is_image(shape):
         return f"its rows are {words(shape)}, and pictures 1 or 3×height×width"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ from bigdl_caffe.train.events import Observer, Rule
 from bigdl_caffe.train.nets import read_source, sharing
 from bigdl_caffe.train.snapshots import latest_snapshot
 from bigdl_caffe.train.stopping import EarlyStop, LastTest
+
+_log = logging.getLogger(__name__)
 
 LATEST = "latest"
 """For ``resumeFrom``: the last snapshot in ``checkpointDir``, if there is one."""
@@ -186,7 +189,10 @@ def _resume(solver: SolverDef, given: Mapping[str, Any]) -> str:
         return str(asked)
     if "checkpoint_dir" not in given:
         raise CaffeError(f"resumeFrom is '{LATEST}': say of which checkpointDir")
-    return latest_snapshot(solver.snapshot_prefix) or ""
+    latest = latest_snapshot(solver.snapshot_prefix) or ""
+    if not latest:
+        _log.warning("no state is in %s: training begins anew", given["checkpoint_dir"])
+    return latest
 
 
 def _batch(model: Model) -> int:

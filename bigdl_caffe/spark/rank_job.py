@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import torch
-
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.layers.assemble import Options
 from bigdl_caffe.spark.columns import Feed
@@ -127,20 +125,13 @@ def rank_data(
         later, replace(order, total=plan.test, shuffle=False), plan.test_feeds, plan.on_error
     )
     (test,) = job.tests
-    return feeds, [Test(_beside(model, test), RowsOnce(once))]
+    return feeds, [Test(sharing(model, test.definition, test.options), RowsOnce(once))]
 
 
 def _own_data(job: Job, model: Model, ranks: Ranks) -> tuple[Feeds, list[Test]]:
     feeds = OwnData(model, job.solver.random_seed, rank=ranks.rank, size=ranks.size)
     tests = []
     for net, passes in zip(job.tests, job.solver.test_iter, strict=True):
-        test = _beside(model, net)
+        test = sharing(model, net.definition, net.options)
         tests.append(Test(test, OwnTestData(replace(feeds, model=test), passes)))
     return feeds, tests
-
-
-def _beside(model: Model, net: TestNet) -> Model:
-    """Return a test net on the device of ``model``, whose weights it has."""
-    test = sharing(model, net.definition, net.options)
-    test.to_torch().to(next(model.to_torch().parameters(), torch.empty(0)).device)
-    return test

@@ -119,7 +119,7 @@ def _joined(rows: Sequence[Row], kind: str) -> bytes:
 def _tell_of_dropped(events: Sequence[Event]) -> None:
     for event in events:
         if isinstance(event, Ended) and event.dropped:
-            _log.warning("%d rows could not be read: training left them out", event.dropped)
+            _log.warning("training left out %d of its rows, which could not be read", event.dropped)
 
 
 def _model(rows: Sequence[Row], file: Path, job: Job) -> Model:

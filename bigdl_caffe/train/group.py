@@ -42,7 +42,7 @@ class Group(Ranks):
         sums: Tensor = _Total.apply(values)  # type: ignore[no-untyped-call]  # torch gives no type
         return sums
 
-    def together(self, module: nn.Module) -> nn.Module:
+    def together(self, module: nn.Module, reached: bool = False) -> nn.Module:
         """Return ``module`` such that backward() leaves the sum of all ranks' gradients.
 
         Buckets of gradients travel while backward() goes on. Its parameters and buffers are
@@ -56,7 +56,7 @@ class Group(Ranks):
             # torch 2.13 has a new name for broadcast_buffers, which those before do not know.
             warnings.simplefilter("ignore", FutureWarning)
             wrapped = DistributedDataParallel(
-                module, broadcast_buffers=False, find_unused_parameters=True
+                module, broadcast_buffers=False, find_unused_parameters=not reached
             )
         # torch looks at a hook's annotations, and does not take them as text.
         wrapped.register_comm_hook(None, lambda _, bucket: _summed(bucket))

@@ -12,10 +12,11 @@ from bigdl_caffe.errors import CaffeError, WeightMismatchError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.source import open_weights
 from bigdl_caffe.graph.phase import State
+from bigdl_caffe.graph.slice import ancestors, downstream
 from bigdl_caffe.graph.upgrade import upgrade
-from bigdl_caffe.layers.assemble import Options, assemble
+from bigdl_caffe.layers.assemble import Options
 from bigdl_caffe.layers.registry import BlobSpec, Layer, Role, count, registry, type_key
-from bigdl_caffe.load import build_from_files, read_definition, with_sources_shapes
+from bigdl_caffe.load import assemble_with_sources, build_from_files, read_definition
 from bigdl_caffe.model import Model
 from bigdl_caffe.nn.recurrent import Recurrent
 from bigdl_caffe.train.net_source import NetSource
@@ -67,21 +68,6 @@ def net_to_test(train: Model, definition: pb.NetParameter, state: State) -> Mode
     return sharing(train, definition, _options(state, judges=True))
 
 
-def deploy_net(train: Model, definition: pb.NetParameter | None = None) -> Model:
-    """Return a net that scores as ``train`` does, without losses and metrics.
-
-    Parameters
-    ----------
-    train : Model
-    definition : NetParameter, optional
-        In V2 terms, as a deploy.prototxt has it; by default that of ``train``, in its TEST
-        phase.
-    """
-    if definition is not None:
-        return sharing(train, definition, Options())
-    return sharing(train, train.net.definition, Options(input_shapes=train.inputs))
-
-
 def sharing(
     train: Model,
     definition: pb.NetParameter,
@@ -91,7 +77,7 @@ def sharing(
     """Return a net whose layers have the weights of ``train``, as Net::ShareTrainedLayersWith.
 
     What changes the one changes the other. Layers that ``train`` lacks have their fillers'.
-    Its layer types are those of ``train``, and ``converters``.
+    Its layer types are those of ``train``, and ``converters``; its device is that of ``train``.
 
     Raises
     ------
@@ -100,8 +86,7 @@ def sharing(
     """
     own_types = {**train.converters, **(converters or {})}
     types = registry(own_types)
-    options = with_sources_shapes(definition, options, types)
-    assembled = assemble(definition, options, types)
+    options, assembled = assemble_with_sources(definition, options, types)
     slots = plan_slots(assembled.net, assembled.layers)
     names = [layer.name for layer in assembled.net.layers]
     own = {(train.net.layers[s.layer].name, s.index): tensor for s, tensor in train.tensors()}
@@ -116,6 +101,7 @@ def sharing(
     for slot in slots:
         if slot.key in shared:
             _hold(modules[slot.layer], slot.spec, shared[slot.key])
+    model.to_torch().to(next(train.to_torch().parameters(), torch.empty(0)).device)
     return model
 
 
@@ -173,6 +159,30 @@ def metrics(model: Model) -> tuple[str, ...]:
         return (cls.role is Role.LOSS and scalar) or (cls.role is Role.METRIC and not cls.dynamic)
 
     return tuple(filter(has_mean, model.outputs))
+
+
+THROUGH = frozenset(
+    (
+        *("BatchNorm", "Bias", "Concat", "Convolution", "Deconvolution", "Dropout", "ELU"),
+        *("Eltwise", "EuclideanLoss", "Flatten", "InnerProduct", "LRN", "PReLU", "Pooling"),
+        *("ReLU", "Reshape", "Scale", "Sigmoid", "SigmoidCrossEntropyLoss", "Softmax"),
+        *("SoftmaxWithLoss", "Split", "TanH"),
+    )
+)
+"""Types whose gradient surely goes to all their blobs and to all bottoms but labels."""
+
+
+def reaches_all(model: Model) -> bool:
+    """Return whether backward() surely reaches every blob that learns."""
+    net = model.net
+    learning = {net.layers[s.layer].writes for s, blob in model.tensors() if blob.requires_grad}
+    behind = downstream(net.layers, lambda layer: layer.writes in learning)
+    way = ancestors(net.layers, net.losses)
+    return learning <= {layer.writes for layer in way} and all(
+        layer.type in THROUGH and all(layer.param.propagate_down)
+        for layer in way
+        if behind.intersection(layer.writes)
+    )
 
 
 def check_rows(model: Model) -> None:

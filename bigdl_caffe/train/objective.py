@@ -90,6 +90,15 @@ class Judged(nn.Module):
         """Return the weighted sum of the losses among ``tops``, which are `values`."""
         return float(self.weighted(tops, [1.0] * len(tops)))
 
+    def not_finite(self, tops: Sequence[Tensor]) -> list[str]:
+        """Return in words the losses among ``tops`` that are no finite numbers."""
+        losses = zip(self.values, tops, self.weights, strict=True)
+        return [
+            f"'{value}' is {top.sum().item()}"
+            for value, top, weight in losses
+            if weight and not torch.isfinite(top).all()
+        ]
+
     def weighted(self, tops: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
         """Return the same, of each loss only a share: what backward() begins with."""
         losses = zip(tops, self.weights, shares, strict=True)

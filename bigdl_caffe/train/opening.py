@@ -6,10 +6,13 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import torch
+
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format.paths import PathLike
 from bigdl_caffe.layers.registry import Layer
 from bigdl_caffe.model import Model
+from bigdl_caffe.spark.device import use_exact_floats
 from bigdl_caffe.train.definition import SolverDef, read_solver
 from bigdl_caffe.train.events import Observer, Rule
 from bigdl_caffe.train.feeds import Array
@@ -30,6 +33,7 @@ def load_solver(
     observers: Sequence[Observer] = (),
     rules: Sequence[Rule] = (),
     synchronised: bool = False,
+    device: str | torch.device = "cpu",
 ) -> Solver:
     """Return the solver of a ``solver.prototxt``, as ``caffe.get_solver`` does.
 
@@ -47,6 +51,9 @@ def load_solver(
         Top of a MemoryData layer → all its rows.
     ranks, observers, rules, synchronised
         As of `Solver`.
+    device : str or torch.device
+        Where to compute: "cpu", or "cuda:0" for the first GPU. The solver's own solver_mode
+        and device_id say nothing.
 
     Raises
     ------
@@ -65,6 +72,7 @@ def load_solver(
     files = [weights] if isinstance(weights, (str, os.PathLike)) else list(weights)
     begin = [*definition.weights, *map(str, files)]
     net = train_net(definition.train_net, begin, seed, converters)
+    _move(net, torch.device(device))
     data = OwnData(net, seed, arrays=_own(given, net), rank=group.rank, size=group.size)
     tests = []
     for source, passes in zip(definition.test_nets, definition.test_iter, strict=True):
@@ -83,6 +91,16 @@ def load_solver(
         rules=rules,
         synchronised=synchronised,
     )
+
+
+def _move(model: Model, device: torch.device) -> None:
+    if device.type == "cuda" and not (device.index or 0) < torch.cuda.device_count():
+        raise CaffeError(
+            f"there is no device {device}: torch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} GPUs here"
+        )
+    use_exact_floats(device)
+    model.to_torch().to(device)
 
 
 def _own(arrays: Mapping[str, Array], model: Model) -> dict[str, Array]:

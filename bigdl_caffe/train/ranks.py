@@ -31,8 +31,15 @@ class Ranks:
         """Return the same, through which the gradients of all ranks flow back."""
         return values
 
-    def together(self, module: nn.Module) -> nn.Module:
-        """Return ``module`` such that backward() leaves the sum of all ranks' gradients."""
+    def together(self, module: nn.Module, reached: bool = False) -> nn.Module:
+        """Return ``module`` such that backward() leaves the sum of all ranks' gradients.
+
+        Parameters
+        ----------
+        module : nn.Module
+        reached : bool
+            Whether backward() surely reaches all its parameters: looking for others costs time.
+        """
         return module
 
     @contextmanager

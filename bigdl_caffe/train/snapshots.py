@@ -94,8 +94,11 @@ def check_place(prefix: str) -> None:
             "snapshot_after_train: false"
         )
     probe = f"{prefix}_iter_0.tempfile"
-    with paths.atomic_write(probe):
-        pass
+    try:
+        with paths.atomic_write(probe):
+            pass
+    except CaffeError as error:
+        raise CaffeError(f"no snapshot can be written to '{prefix}': {error}") from None
     paths.delete(probe)
 
 

@@ -27,7 +27,7 @@ from bigdl_caffe.train.events import (
     Started,
 )
 from bigdl_caffe.train.feeds import Feeds, Pass
-from bigdl_caffe.train.nets import check_rows, copy_weights, learned, metrics
+from bigdl_caffe.train.nets import check_rows, copy_weights, learned, metrics, reaches_all
 from bigdl_caffe.train.objective import Judged, Scores, over_all_ranks, shown
 from bigdl_caffe.train.ranks import Ranks
 from bigdl_caffe.train.rate import learning_rate
@@ -89,6 +89,7 @@ class Solver:
         self._rate_step = 0
         self._resumed = ""
         self._stop = ""
+        self._empty = 0
         self._seed = definition.random_seed if definition.random_seed >= 0 else any_seed()
         self._losses: deque[float] = deque(maxlen=definition.average_loss)
         self._passes: Generator[Pass, None, None] | None = None
@@ -98,7 +99,7 @@ class Solver:
         if synchronised and self.ranks.size > 1:
             synchronise(model.to_torch(), self.ranks)
         self._judged = Judged(model.to_torch(), metrics(model))
-        self._module = self.ranks.together(self._judged)
+        self._module = self.ranks.together(self._judged, reaches_all(model))
         self._updater = Updater(definition, learned(model))
         if not self._updater.moving:
             raise CaffeError(
@@ -181,6 +182,7 @@ class Solver:
         self._updater.apply(self.iter, rate)
         if self._local_sums:
             self.ranks.same_buffers(self.net.to_torch())
+        self._check_rows(passes)
         loss = sum(each.loss for each in passes) / d.iter_size
         self._losses.append(loss)
         self.iter += 1
@@ -207,22 +209,21 @@ class Solver:
             like = next(self._judged.parameters(), torch.empty(0))
             tops, terms = self._module(tensors(each, like), each.rows)
             scores = over_all_ranks(tops, terms, each.rows, self.ranks)
-            self._check(tops, each)
+            if each.rows and (wrong := self._judged.not_finite(tops)):
+                raise TrainingError(
+                    f"at iteration {self.iter} the loss {', '.join(wrong)}: lower base_lr, set "
+                    "clip_gradients, or look for rows that are no numbers"
+                )
             torch.autograd.backward(self._judged.weighted(tops, scores.shares))
         return _Passed(self._judged.loss(scores.tops), scores)
 
-    def _check(self, tops: Sequence[Tensor], each: Pass) -> None:
-        wrong = [
-            f"'{value}' is {top.sum().item()}"
-            for value, top, weight in zip(
-                self._judged.values, tops, self._judged.weights, strict=True
-            )
-            if weight and not torch.isfinite(top).all()
-        ]
-        if wrong and each.rows:
+    def _check_rows(self, passes: Sequence[_Passed]) -> None:
+        read = any(each.scores.rows for each in passes)
+        self._empty = 0 if read else self._empty + len(passes)
+        if self.feeds.per_epoch and self._empty >= self.feeds.per_epoch:
             raise TrainingError(
-                f"at iteration {self.iter} the loss {', '.join(wrong)}: lower base_lr, set "
-                "clip_gradients, or look for rows that are no numbers"
+                "not one row of a whole epoch can be read: look at what one holds, and at the "
+                "columns that are read"
             )
 
     def _dropped(self) -> int:

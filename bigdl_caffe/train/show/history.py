@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from bigdl_caffe.train.events import Event, Iterated, Output, Tested
 
@@ -33,6 +33,9 @@ class Table:
 
     def __len__(self) -> int:
         return self._rows
+
+    def __repr__(self) -> str:
+        return f"Table({self._rows} rows: {', '.join(self._columns)})"
 
 
 class History:
@@ -71,6 +74,17 @@ class History:
             for net, table in self.tests.items()
         }
         return {"train": self.train.columns(), **tests}
+
+    def __repr__(self) -> str:
+        losses = self.train.columns().get("loss", [])
+        said = [f"loss {losses[0]:.4g} to {losses[-1]:.4g}"] if losses else []
+        return f"History({', '.join([f'{len(losses)} iterations', *said, *self._tested()])})"
+
+    def _tested(self) -> Iterator[str]:
+        for net, table in sorted(self.tests.items()):
+            last = {name: values[-1] for name, values in table.columns().items()}
+            numbers = (f"{n} {v:.4g}" for n, v in last.items() if n != "iteration")
+            yield f"test net #{net}: {', '.join(numbers)}"
 
     def _repr_svg_(self) -> str:
         """Return the learning curve: what a notebook shows of a history."""
