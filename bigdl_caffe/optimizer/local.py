@@ -56,6 +56,12 @@ class Arrays:
         """
         targets = np.asarray(self.targets, np.float32)
         arrays = feeding.name_arrays(self.features, nets.model.net)
+        for blob, shape in nets.model.inputs.items():
+            if arrays[blob].ndim != len(shape):
+                raise ShapeError(
+                    f"the features for '{blob}' have the shape {arrays[blob].shape}: its rows are "
+                    f"{shape[1:]}, so give (n, {', '.join(map(str, shape[1:]))})"
+                )
         arrays[nets.target_blob] = targets
         rows = {blob: len(array) for blob, array in arrays.items()}
         if len(set(rows.values())) > 1:
