@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bigdl_caffe.nn.surrogate import surrogate
+from bigdl_caffe.nn.surrogate import WholeBatch, surrogate
 
 
-class EuclideanLoss(nn.Module):
+class EuclideanLoss(WholeBatch, nn.Module):
     """Half the squared distance a row (examples/pycaffe/layers/pyloss.py of Caffe)."""
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
@@ -19,7 +19,7 @@ class EuclideanLoss(nn.Module):
         return surrogate(loss, loss, weighted=False)
 
 
-class NormalisedEuclideanLoss(nn.Module):
+class NormalisedEuclideanLoss(WholeBatch, nn.Module):
     """Half the squared distance a row, over the distance between the eyes (NormlizedMSE.py).
 
     The gradient is divided by that distance once, the value by its square.
@@ -50,7 +50,7 @@ def _half_square(difference: Tensor, rows: int) -> Tensor:
     return (difference.square().sum() / rows / 2).reshape(1)
 
 
-class DiceLoss(nn.Module):
+class DiceLoss(WholeBatch, nn.Module):
     """Sum of the rows' Dice coefficients, with V-Net's gradient (pyLayer.py of V-Net).
 
     The value counts voxels whose second class scores higher; the gradient is that of the

@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.nn.labels import class_labels
-from bigdl_caffe.nn.surrogate import surrogate
+from bigdl_caffe.nn.surrogate import WholeBatch, surrogate
 
 NEVER = -1e30
 """Logarithm of a probability of 0; finite, so that sums and slopes of it are numbers."""
 
 
-class CtcLoss(nn.Module):
+class CtcLoss(WholeBatch, nn.Module):
     """The mean of warp-ctc's costs, with the gradient of their sum (ctc_loss_layer.cpp).
 
     A sequence with less time than its labels take costs nothing.
@@ -45,7 +45,7 @@ class CtcLoss(nn.Module):
         return surrogate(costs.mean(), costs.sum())
 
 
-class CTCLoss(nn.Module):
+class CTCLoss(WholeBatch, nn.Module):
     """The mean of the sequences' log losses, with the gradient of their sum.
 
     The gradient from above is not read, nor is loss_weight (ctc_loss_layer.cpp of a pull

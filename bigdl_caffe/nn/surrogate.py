@@ -8,6 +8,13 @@ import torch
 from torch import Tensor
 
 
+class WholeBatch:
+    """Marks losses whose gradient is that of a whole batch: no part of it can be summed up.
+
+    As where what comes from above does not count, or a mean has the gradient of a sum.
+    """
+
+
 def surrogate(value: Tensor, source: Tensor, weighted: bool = True) -> Tensor:
     """Return ``value``, with the gradient of ``source``.
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bigdl_caffe.nn.labels import class_labels
-from bigdl_caffe.nn.surrogate import surrogate
+from bigdl_caffe.nn.surrogate import WholeBatch, surrogate
 
 
-class WassersteinLoss(nn.Module):
+class WassersteinLoss(WholeBatch, nn.Module):
     """Smoothed earth mover's distance by Sinkhorn's scaling (wasserstein_loss_layer.cpp).
 
     The gradient from above is not read, nor is loss_weight. The value is not a number where a

@@ -19,6 +19,7 @@ from bigdl_caffe.layers.registry import BlobSpec, Layer, Role, count, registry, 
 from bigdl_caffe.load import assemble_with_sources, build_from_files, read_definition
 from bigdl_caffe.model import Model
 from bigdl_caffe.nn.recurrent import Recurrent
+from bigdl_caffe.nn.surrogate import WholeBatch
 from bigdl_caffe.train.net_source import NetSource
 from bigdl_caffe.train.update import Learned
 from bigdl_caffe.weights.fill import run_fillers
@@ -186,8 +187,13 @@ def reaches_all(model: Model) -> bool:
 
 
 def check_rows(model: Model) -> None:
-    """Raise `CaffeError` for a net whose rows are no rows, and cannot be shared out to ranks."""
-    layers = zip(model.net.layers, model.to_torch().layer_modules(), strict=True)
+    """Raise `CaffeError` for a net whose rows cannot be shared out to ranks."""
+    layers = list(zip(model.net.layers, model.to_torch().layer_modules(), strict=True))
+    if whole := [str(spec) for spec, module in layers if isinstance(module, WholeBatch)]:
+        raise CaffeError(
+            f"{', '.join(whole)}: its gradient is, as in its fork, that of the rows at hand, and "
+            "not a part of that of a larger batch: train with one worker"
+        )
     timed = [str(spec) for spec, module in layers if isinstance(module, Recurrent)]
     if timed:
         raise CaffeError(

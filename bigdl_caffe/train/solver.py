@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from bigdl_caffe.errors import CaffeError, TrainingError
 from bigdl_caffe.model import Model

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from bigdl_caffe.errors import CaffeError, TrainingError
+from bigdl_caffe.format._pb import caffe_pb2 as pb
+from bigdl_caffe.format.prototxt import parse
 from bigdl_caffe.train.events import Event
 from bigdl_caffe.train.feeds import Pass
+from bigdl_caffe.train.net_source import NetSource
 from bigdl_caffe.train.nets import train_net
 from bigdl_caffe.train.opening import load_solver
+from bigdl_caffe.train.ranks import Ranks
 from bigdl_caffe.train.solver import Solver
 from tests.train.test_solver import Points, definition, solver
 
@@ -62,3 +66,20 @@ def test_a_place_for_snapshots_is_looked_for_before_training(tmp_path: Path) -> 
 def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CaffeError, match="no device cuda:99"):
         load_solver(definition(tmp_path), device="cuda:99")
+
+
+def test_several_ranks_refuse_a_loss_whose_gradient_is_of_a_whole_batch(tmp_path: Path) -> None:
+    net = """
+    layer { name: "x" type: "Input" top: "x" top: "goal"
+      input_param { shape { dim: 6 dim: 4 } shape { dim: 6 dim: 3 } } }
+    layer { name: "out" type: "InnerProduct" bottom: "x" top: "out"
+      inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+    layer { name: "far" type: "Python" bottom: "out" bottom: "goal" top: "far" loss_weight: 1
+      python_param { module: "pyloss" layer: "EuclideanLossLayer" } }"""
+    source = NetSource("net_param", "", parse(net, pb.NetParameter), "TRAIN")
+    d = replace(definition(tmp_path), train_net=source)
+    ranks = Ranks()
+    Solver(d, train_net(source), Points(), ranks=ranks)
+    ranks.size = 2
+    with pytest.raises(CaffeError, match=r"'far'.*train with one worker"):
+        Solver(d, train_net(source), Points(), ranks=ranks)
