@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -25,7 +24,7 @@ LOG_THRESHOLD = 1e-20
 Count = Tensor | float | None
 """How many terms a loss is the mean of; None where it is no mean."""
 
-_told: ContextVar[list[Count] | None] = ContextVar("told", default=None)
+_listening: list[list[Count]] = []  # no ContextVar: torch.compile does not follow those
 
 
 @contextmanager
@@ -35,17 +34,17 @@ def counts() -> Iterator[list[Count]]:
     Who runs a part of a batch needs it, to know which part of the whole mean a loss is.
     """
     found: list[Count] = []
-    token = _told.set(found)
+    _listening.append(found)
     try:
         yield found
     finally:
-        _told.reset(token)
+        _listening.pop()
 
 
 def tell(count: Count) -> None:
     """Say what is counted to whom it concerns."""
-    if (told := _told.get()) is not None:
-        told.append(count)
+    if _listening:
+        _listening[-1].append(count)
 
 
 def normalizer(

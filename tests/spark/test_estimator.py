@@ -99,7 +99,7 @@ def test_it_tests_and_stops_early(data: DataFrame, model: Model) -> None:
     assert fitted.history is not None
     tests = fitted.history.tests[0].columns()
     assert tests.keys() == {"iteration", "loss", "accuracy", "top2"}
-    assert tests["accuracy"][-1] == 1
+    assert tests["accuracy"][-1] > 0.9
     assert tests["iteration"][:3] == [0, 2, 4]
     assert len(losses(fitted)) == tests["iteration"][-1] < 50 * 8
     scored = fitted.transform(data)

@@ -28,12 +28,18 @@ def numbers(spark: SparkSession) -> DataFrame:
     return spark.range(0, 100, 1, 5).where("id % 7 != 3 and (id < 40 or id >= 60)")
 
 
+def persisted(spark: SparkSession) -> set[int]:
+    """Return what the session keeps, of other tests too."""
+    return set(spark.sparkContext._jsc.getPersistentRDDs())
+
+
 def held(df: DataFrame) -> list[Any]:
     return df.select("*", F.spark_partition_id().alias("rank")).collect()
 
 
 @pytest.mark.parametrize(("ranks", "batch", "cached"), [(4, 10, False), (3, 7, True)])
 def test_each_rank_has_its_rows(spark: SparkSession, ranks: int, batch: int, cached: bool) -> None:
+    before = persisted(spark)
     df = numbers(spark)
     df = df.cache() if cached else df
     ids = [row.id for row in df.collect()]
@@ -48,16 +54,17 @@ def test_each_rank_has_its_rows(spark: SparkSession, ranks: int, batch: int, cac
         assert parts[part][row["index"] - first] == row.c0
         assert row["rank"] == (row["index"] - first) % batch % ranks
     df.unpersist()
-    assert not spark.sparkContext._jsc.getPersistentRDDs()
+    assert persisted(spark) == before
 
 
 def test_fewer_rows_than_ranks(spark: SparkSession) -> None:
+    before = persisted(spark)
     with (
         pytest.raises(CaffeError, match="1 rows to train on for 2 workers"),
         placed(spark.range(1), columns(), 2, 2),
     ):
         pass
-    assert not spark.sparkContext._jsc.getPersistentRDDs()
+    assert persisted(spark) == before
 
 
 def test_what_ended_a_training_is_told_though_spark_is_gone(

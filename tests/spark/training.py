@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from pyspark.sql import DataFrame, SparkSession
 
 from bigdl_caffe import Model
@@ -26,7 +27,9 @@ def trainable(folder: Path, text: str = NET) -> Model:
     """Return the net in its TRAIN phase: four numbers a row, three classes, ten rows a batch."""
     path = folder / "blobs.prototxt"
     path.write_text(text)
-    return Model.load_caffe_model(path, None, phase="TRAIN")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)  # which the weights are drawn by
+        return Model.load_caffe_model(path, None, phase="TRAIN")
 
 
 def rows(spark: SparkSession, count: int = 103) -> DataFrame:

@@ -18,8 +18,9 @@ def test_training(cluster_spark: Spark, tmp_path: Path) -> None:
     np.testing.assert_allclose(found["four"]["losses"], found["one"]["losses"], rtol=1e-4)
     np.testing.assert_allclose(found["four"]["weights"], found["one"]["weights"], atol=1e-4)
     assert found["1 retries"]["begun"] == ["", "train_iter_10.solverstate"]
+    # torch lays out gradients anew after the first pass, so they are added in another order.
     for what in ("losses", "weights"):
-        np.testing.assert_allclose(found["1 retries"][what], found["four"][what], rtol=1e-6)
+        np.testing.assert_allclose(found["1 retries"][what], found["four"][what], rtol=1e-4)
     error = found["0 retries"]["error"]
     assert error.startswith("rank 1 of 4: its Python worker died")
     assert "Traceback" not in error
