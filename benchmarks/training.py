@@ -4,6 +4,9 @@ All train the same residual net of the CIFAR-10 kind on the same rows in memory,
 each, in turns; a rank has one thread. "plain" is torch's own SGD on the same module, without
 anything else. Two ranks share each batch by gloo, and are on a core each.
 
+glibc gives the memory of a pass back to the kernel, or does not, as the sizes of its first
+blocks happen to be, which makes a third of the time; here all processes are told to keep it.
+
     python benchmarks/training.py [--rounds 3] [--seconds 20] [--batch 64]
 """
 
@@ -31,6 +34,7 @@ from bigdl_caffe.train.nets import train_net
 from bigdl_caffe.train.ranks import Ranks
 from bigdl_caffe.train.solver import Solver
 
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 33), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 SOLVER = {"base_lr": 0.05, "lr_policy": "fixed", "momentum": 0.9, "weight_decay": 1e-4}
 MIXED = """
 layer {{ name: "{name}" type: "Convolution" bottom: "{bottom}" top: "{name}"
@@ -182,6 +186,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--batch", type=int, default=64)
     args = parser.parse_args()
+    os.environ.update(KEEP_MEMORY)
     found: dict[str, list[float]] = {"plain": [], "one rank": [], "two ranks": []}
     for _ in range(args.rounds):
         for way in ("plain", "one rank"):
