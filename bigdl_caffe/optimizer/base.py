@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from bigdl_caffe.optimizer.triggers import Trigger
 from bigdl_caffe.train.events import Observer
 
 
-class BaseOptimizer:
+class BaseOptimizer(ABC):
     """What can be set of a training; every setter returns the optimizer.
 
     Parameters
@@ -127,8 +128,9 @@ class BaseOptimizer:
         self._train(replace(self._plan, observers=tuple(self._summaries.values())))
         return self._plan.model
 
+    @abstractmethod
     def _train(self, plan: Plan) -> None:
-        raise NotImplementedError
+        """Train as ``plan`` says, and put the weights into its model."""
 
     def _set(self, **what: Any) -> BaseOptimizer:
         self._plan = replace(self._plan, **what)

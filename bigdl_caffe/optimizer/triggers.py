@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 from bigdl_caffe.train.events import Action, Event, Iterated, Tested
@@ -29,12 +30,12 @@ class Progress:
     score: float = float("-inf")
 
 
-class Trigger:
+class Trigger(ABC):
     """Base of all: a condition on a `Progress`."""
 
+    @abstractmethod
     def __call__(self, now: Progress) -> bool:
         """Return whether it holds."""
-        raise NotImplementedError
 
     def iterations(self, per_epoch: int) -> int | None:
         """Return the first number of iterations at which it surely holds, if that is known."""

@@ -16,7 +16,7 @@ from bigdl_caffe.load import build_from_files
 from bigdl_caffe.model import Model
 from bigdl_caffe.spark.estimator_options import OF_DATA, OF_SOLVER, OF_TRAINING, saved_solver
 from bigdl_caffe.spark.fitting import columns_of, fit_own_data, fit_rows
-from bigdl_caffe.spark.params import OptionParams
+from bigdl_caffe.spark.params import OptionParams, check_model
 from bigdl_caffe.spark.persist import StageReader, StageWriter
 from bigdl_caffe.spark.training import Trained
 from bigdl_caffe.spark.transformer import CaffeModel
@@ -69,10 +69,7 @@ class CaffeEstimator(OptionParams, Estimator[CaffeModel], MLWritable, MLReadable
         self, model: Model | None = None, *, observers: Sequence[Observer] = (), **params: Any
     ) -> None:
         super().__init__()
-        if model is not None and not isinstance(model, Model):
-            raise TypeError(
-                f"model is {type(model)}: give a Model, as Model.load_caffe_model returns it"
-            )
+        check_model(model)
         self.model = model
         self.observers = tuple(observers)
         self.setParams(**params)

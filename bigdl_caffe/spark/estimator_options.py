@@ -11,8 +11,7 @@ from pyspark.ml.param import TypeConverters
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.prototxt import format_message, parse
-from bigdl_caffe.image.recipe import Recipe
-from bigdl_caffe.spark.params import Option, to_columns
+from bigdl_caffe.spark.params import Option, to_binary, to_columns, to_recipe
 from bigdl_caffe.train.definition import SolverDef, read_solver, solver_def
 from bigdl_caffe.train.solver_values import POLICIES, TYPES
 from bigdl_caffe.train.stopping import LOSS
@@ -40,14 +39,6 @@ def _to_texts(value: Any) -> list[str]:
     given = [value] if isinstance(value, (str, os.PathLike)) else value
     texts: list[str] = TypeConverters.toListString([os.fspath(each) for each in given])
     return texts
-
-
-def _to_recipe(value: Any) -> Recipe:
-    return value if isinstance(value, Recipe) else Recipe.from_json(_text(value))
-
-
-def _to_binary(value: Any) -> str | dict[str, str]:
-    return value if isinstance(value, str) else to_columns(value)
 
 
 def _to_fraction(value: Any) -> float:
@@ -126,9 +117,9 @@ OF_DATA = (
         "recipe",
         "how images become the input, a bigdl_caffe.image.Recipe or its JSON; by "
         "default as the net's definition says",
-        _to_recipe,
+        to_recipe,
     ),
-    Option("binary", "what binary columns hold: see CaffeModel", _to_binary),
+    Option("binary", "what binary columns hold: see CaffeModel", to_binary),
     Option(
         "onError",
         "what becomes of a row that cannot be read: fail stops and names it, drop leaves it out",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from pyspark.ml.param import Param, Params, TypeConverters
 
 from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.image.recipe import Recipe
+from bigdl_caffe.model import Model
 
 P = TypeVar("P", bound="OptionParams")
 
@@ -187,3 +189,25 @@ def to_columns(value: Any) -> dict[str, str]:
         if all(isinstance(name, str) for name in names):
             return dict(value)
     raise TypeError(f"Could not convert {value!r} to a dict of blob names to column names")
+
+
+def to_recipe(value: Any) -> Recipe:
+    """Return a recipe: itself, or of its JSON; raise TypeError for another value."""
+    if isinstance(value, Recipe):
+        return value
+    if isinstance(value, str):
+        return Recipe.from_json(value)
+    raise TypeError(f"Could not convert {type(value)} to a Recipe: give one, or its JSON")
+
+
+def to_binary(value: Any) -> str | dict[str, str]:
+    """Return what binary columns hold: one word for all, or a mapping of input blobs."""
+    return value if isinstance(value, str) else to_columns(value)
+
+
+def check_model(model: object) -> None:
+    """Raise TypeError for what is neither None nor a Model."""
+    if model is not None and not isinstance(model, Model):
+        raise TypeError(
+            f"model is {type(model)}: give a Model, as Model.load_caffe_model returns it"
+        )

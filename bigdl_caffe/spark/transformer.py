@@ -18,7 +18,14 @@ from bigdl_caffe.spark.arrow import tells_case_apart
 from bigdl_caffe.spark.batches import ENGINES
 from bigdl_caffe.spark.device import DTYPES
 from bigdl_caffe.spark.options import ON_ERROR, OUTPUT_TYPES
-from bigdl_caffe.spark.params import Option, OptionParams, to_columns
+from bigdl_caffe.spark.params import (
+    Option,
+    OptionParams,
+    check_model,
+    to_binary,
+    to_columns,
+    to_recipe,
+)
 from bigdl_caffe.spark.persist import StageReader, StageWriter
 from bigdl_caffe.spark.plan import Scoring, plan
 from bigdl_caffe.spark.scoring import score_as
@@ -35,18 +42,6 @@ def _option(name: str, doc: str, convert: Any = TypeConverters.toString, **how: 
     option = Option(name, doc, convert, **how)
     default = _DEFAULTS.get(option.word)
     return option if default in (None, ()) else replace(option, default=default)
-
-
-def _to_recipe(value: Any) -> Recipe:
-    if isinstance(value, Recipe):
-        return value
-    if isinstance(value, str):
-        return Recipe.from_json(value)
-    raise TypeError(f"Could not convert {type(value)} to a Recipe: give one, or its JSON")
-
-
-def _to_binary(value: Any) -> str | dict[str, str]:
-    return value if isinstance(value, str) else to_columns(value)
 
 
 class CaffeModel(OptionParams, Transformer, MLWritable, MLReadable["CaffeModel"]):
@@ -145,13 +140,13 @@ class CaffeModel(OptionParams, Transformer, MLWritable, MLReadable["CaffeModel"]
             "recipe",
             "how images become the input, a bigdl_caffe.image.Recipe or its JSON; by default "
             "as the net's definition says",
-            _to_recipe,
+            to_recipe,
         ),
         _option(
             "binary",
             "what binary columns hold: image files, or a type of number, as float32; for all, or "
             "input blob -> one of them; auto is images where the input is one, else float32",
-            _to_binary,
+            to_binary,
         ),
         _option(
             "onError",
@@ -177,10 +172,7 @@ class CaffeModel(OptionParams, Transformer, MLWritable, MLReadable["CaffeModel"]
         self, model: Model | None = None, *, metrics: Metrics | None = None, **params: Any
     ) -> None:
         super().__init__()
-        if model is not None and not isinstance(model, Model):
-            raise TypeError(
-                f"model is {type(model)}: give a Model, as Model.load_caffe_model returns it"
-            )
+        check_model(model)
         self.model = model
         self.metrics = metrics
         self.history: History | None = None

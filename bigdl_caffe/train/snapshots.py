@@ -38,7 +38,6 @@ def write_snapshot(
     state: SolverState,
     definition: SolverDef,
     diffs: Mapping[str, Array] | None = None,
-    keep: int | None = None,
 ) -> tuple[str, str]:
     """Write the weights of ``model`` and ``state``: each file whole, the state last.
 
@@ -55,9 +54,6 @@ def write_snapshot(
     diffs : mapping of str to ndarray, optional
         What Caffe writes for ``snapshot_diff``: by the blobs' keys, what the last update
         subtracted. Others' are zeros. By default no diffs are written.
-    keep : int, optional
-        How many snapshots of the same prefix to keep, this one and those before it; the
-        others before it are deleted when it is whole. By default all.
 
     Returns
     -------
@@ -75,8 +71,6 @@ def write_snapshot(
     with paths.explained(weights), paths.atomic_write(weights) as out:
         write_weights(out, saved, weights)
     write_state(target, replace(state, learned_net=weights))
-    if keep is not None:
-        _prune(definition.snapshot_prefix, state.iter, keep)
     return weights, target
 
 
@@ -153,18 +147,6 @@ def _files(prefix: str) -> list[_File]:
     pattern = re.compile(rf"{re.escape(name)}_iter_(\d+)(\.(?:caffemodel|solverstate))(?:\.h5)?")
     found = map(pattern.fullmatch, paths.file_names(folder or "."))
     return [_File(int(m[1]), m[2], posixpath.join(folder, m[0])) for m in found if m]
-
-
-def _prune(prefix: str, newest: int, keep: int) -> None:
-    """Delete older snapshots, of each the state first, that no state is without its weights."""
-    files = [file for file in _files(prefix) if file.iteration < newest]
-    complete = sorted({file.iteration for file in files if file.kind == _STATE}, reverse=True)
-    for file in sorted(files, reverse=True):
-        if file.iteration in complete[max(keep, 1) - 1 :]:
-            try:
-                paths.delete(file.path)
-            except CaffeError as error:  # the training need not end because of it
-                log.warning("an old snapshot stays: %s", error)
 
 
 def _contents(model: Model, diffs: Mapping[str, Array] | None) -> Saved:

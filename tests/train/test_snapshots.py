@@ -121,24 +121,11 @@ def test_a_full_disk_is_said_and_leaves_older_snapshots(
     _, last = write_snapshot(model, SolverState(1, history=history), solver)
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
     with files_of_at_most(2000), pytest.raises(CaffeError, match=r"s_iter_2\.caffemodel"):
-        write_snapshot(model, SolverState(2, history=history), solver, keep=1)
+        write_snapshot(model, SolverState(2, history=history), solver)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
     with files_of_at_most(30_000), pytest.raises(CaffeError, match=r"s_iter_2\.solverstate"):
-        write_snapshot(model, SolverState(2, history=history), solver, keep=1)
+        write_snapshot(model, SolverState(2, history=history), solver)
     assert latest_snapshot(solver.snapshot_prefix) == last
-
-
-def test_keeps_as_many_as_wanted(model: Model, tmp_path: Path) -> None:
-    solver = definition(tmp_path / "s")
-    other = tmp_path / "s_iter_1.caffemodel"
-    other.write_bytes(b"no state belongs to it")
-    write_snapshot(model, SolverState(99), solver)
-    for iteration in (5, 10, 15):
-        write_snapshot(model, SolverState(iteration), solver, keep=2)
-    states = sorted(int(path.stem.rsplit("_", 1)[1]) for path in tmp_path.glob("*.solverstate"))
-    assert states == [10, 15, 99]
-    assert len(list(tmp_path.glob("*.caffemodel"))) == 4
-    assert other.exists()
 
 
 def test_finds_the_last(model: Model, tmp_path: Path) -> None:
@@ -159,14 +146,14 @@ def test_on_another_file_system(model: Model, monkeypatch: pytest.MonkeyPatch) -
     assert latest_snapshot(solver.snapshot_prefix) is None
     check_place(solver.snapshot_prefix)
     for iteration in (1, 2):
-        weights, state = write_snapshot(model, SolverState(iteration), solver, keep=1)
+        weights, state = write_snapshot(model, SolverState(iteration), solver)
     assert (
         latest_snapshot(solver.snapshot_prefix)
         == state
         == "s3://bucket/run/snap_iter_2.solverstate"
     )
     assert weights_of(read_state(state), state) == weights
-    assert len(system.get_file_info(fs.FileSelector("bucket/run"))) == 2
+    assert len(system.get_file_info(fs.FileSelector("bucket/run"))) == 4
 
 
 def test_weights_are_found_beside_a_state_that_was_moved(

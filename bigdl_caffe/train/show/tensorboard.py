@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bigdl_caffe.train.show.history import scalars_of
 Array = np.ndarray[Any, Any]
 
 
-class Summary:
+class Summary(ABC):
     """Observer that writes scalars to a folder.
 
     Parameters
@@ -50,9 +51,9 @@ class Summary:
         if isinstance(event, Ended):
             self._writer.flush()
 
+    @abstractmethod
     def _scalars(self, event: Event) -> list[tuple[str, float, int]]:
         """Return tag, value and iteration of what ``event`` has to be written."""
-        raise NotImplementedError
 
     def read_scalar(self, tag: str) -> Array:
         """Return what is written under ``tag``, of earlier trainings in the folder as well.
