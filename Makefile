@@ -22,7 +22,7 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(PYSPARK_PYTHON)
 unexport SPARK_HOME PYTHONPATH PYTHONHOME
 
-.PHONY: help score test smoke lint compat bench zip clean java
+.PHONY: help score test smoke lint compat bench jar zip clean java
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two pips in one environment break it
 
@@ -55,6 +55,9 @@ compat: .venv/installed-dev ## run the tests of reading on each protobuf from 4.
 
 bench: .venv/installed-dev $(VGG) ## measure how fast a 553 MB model loads, beside OpenCV
 	$(BIN)/python benchmarks/load.py $(VGG:.caffemodel=.prototxt) $(VGG)
+
+jar: $(SPARK35)/installed ## build the jar for Scala and Java; needs a JDK
+	$(BIN)/python jvm_bridge/build.py
 
 zip: .venv/installed ## make out/bigdl_caffe.zip, for spark-submit --py-files
 	mkdir -p out && rm -f out/bigdl_caffe.zip

@@ -130,7 +130,11 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["bigdl_caffe", "bigdl_caffe.*"]),
-    package_data={"bigdl_caffe": ["py.typed"], "bigdl_caffe.format._pb": ["*.pyi"]},
+    package_data={
+        "bigdl_caffe": ["py.typed"],
+        "bigdl_caffe.format._pb": ["*.pyi"],
+        "bigdl_caffe.jvm": ["*.jar"],
+    },
     install_requires=[
         "numpy>=1.26",
         "pandas>=2.2,<3",  # not used here: mapInArrow insists on it, and warns of pandas 3

@@ -93,9 +93,9 @@ def compile_into(classes: Path, javac: Path) -> None:
     """Compile the Scala part, which may name the Java part, and then the Java part."""
     spark = f"{SPARK}{os.sep}*"
     if scala := sources(".scala"):
-        compiler = ["-cp", os.pathsep.join(scala_jars()), "scala.tools.nsc.Main", *SCALAC]
-        given = ["-classpath", spark, "-d", classes, *scala, *sources(".java")]
-        run(javac.with_name("java"), *compiler, *given)
+        scalac = ["-cp", os.pathsep.join(scala_jars()), "scala.tools.nsc.Main", *SCALAC]
+        scalac += ["-classpath", spark, "-d", str(classes)]
+        run(javac.with_name("java"), *scalac, *scala, *sources(".java"))
     both = f"{classes}{os.pathsep}{spark}"
     run(javac, *JAVAC, "-cp", both, "-d", classes, *sources(".java"))
 

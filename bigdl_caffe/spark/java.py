@@ -8,18 +8,17 @@ the flag, in a folder of the user's cache; that folder is then the ``JAVA_HOME``
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format.cache import keep
 
 MINIMUM = 17
 """Oldest Java that every supported Spark runs on."""
@@ -113,41 +112,7 @@ def _boots(home: Path) -> bool:
 
 
 def _wrapped(home: Path) -> Path:
-    """Return a folder whose ``bin/java`` runs that of ``home`` without Spark's flag.
-
-    The folder is named by its content: another Java, or another release of the script,
-    gets another folder, and one that exists is right as it is.
-    """
+    """Return a folder whose ``bin/java`` runs that of ``home`` without Spark's flag."""
     script = _WRAPPER.format(java=shlex.quote(str(home.absolute() / "bin" / "java")))
-    key = hashlib.sha256(script.encode()).hexdigest()[:16]
-    try:
-        wrapped = _cache() / f"java-{key}"
-        _write_executable(wrapped / "bin" / "java", script)
-    except (OSError, RuntimeError) as error:
-        raise CaffeError(
-            f"cannot write the script through which Spark runs the Java of {home} ({error}): "
-            "set XDG_CACHE_HOME to a folder that you can write to, or JAVA_HOME to a whole JDK 17"
-        ) from error
-    return wrapped
-
-
-def _cache() -> Path:
-    """Return the user's cache folder, made for the user alone where it is new.
-
-    The place is that of the XDG base directory specification.
-    """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bigdl-caffe"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
-
-
-def _write_executable(path: Path, text: str) -> None:
-    """Write ``path`` unless it exists; whoever looks meanwhile sees all of it or nothing."""
-    if path.is_file():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        out.write(text)
-    os.chmod(part, 0o700)
-    os.replace(part, path)
+    java = keep("bin/java", script.encode(), 0o700, "JAVA_HOME to a whole JDK 17")
+    return java.parent.parent

@@ -85,5 +85,5 @@ def test_every_command_is_on_the_page_and_has_an_example() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for command in COMMANDS:
         assert f"| [`{command.name}`](#{command.name}) | {command.does} |" in page
-        assert f"$ bigdl-caffe {command.name} " in page
-        assert f"  bigdl-caffe {command.name} " in command.teaches
+        assert f"$ bigdl-caffe {command.name}" in page
+        assert f"  bigdl-caffe {command.name}" in command.teaches

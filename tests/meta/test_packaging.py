@@ -64,6 +64,8 @@ def members(sdist: Path) -> set[str]:
         "bigdl_caffe/py.typed",
         "bigdl_caffe/format/_pb/caffe_pb2.py",
         "bigdl_caffe/format/_pb/caffe_pb2.pyi",
+        "bigdl_caffe/jvm/bigdl-caffe.jar",
+        "jvm_bridge/build.py",
         "examples/digits/lenet.caffemodel",
     ],
 )
@@ -73,7 +75,7 @@ def test_sdist_has(sdist: Path, name: str) -> None:
 
 def test_wheel_has_every_module_and_nothing_else(wheel: Path) -> None:
     package = REPO / "bigdl_caffe"
-    ours = {p for kind in ("*.py", "*.pyi", "py.typed") for p in package.rglob(kind)}
+    ours = {p for kind in ("*.py", "*.pyi", "*.jar", "py.typed") for p in package.rglob(kind)}
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert packed == {str(p.relative_to(REPO)) for p in ours}
