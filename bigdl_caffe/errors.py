@@ -7,6 +7,10 @@ is reported once, not five times.
 
 from __future__ import annotations
 
+import re
+
+_LAYER = re.compile(r"\blayer '([^']+)'")  # how every message names one
+
 
 class CaffeError(Exception):
     """Root of every error this package raises for bad input.
@@ -25,6 +29,11 @@ class CaffeError(Exception):
     def __init__(self, *problems: str) -> None:
         super().__init__(*problems)
         self.problems: tuple[str, ...] = problems
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that the problems are about, each once."""
+        return tuple(dict.fromkeys(_LAYER.findall("\n".join(self.problems))))
 
     def __str__(self) -> str:
         if len(self.problems) == 1:

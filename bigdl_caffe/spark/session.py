@@ -71,7 +71,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
-        raise CaffeError(plain_words(str(error))) from error
+        raise CaffeError(f"{plain_words(str(error))} (--debug shows all of it)") from error
 
 
 def plain_words(text: str) -> str:
@@ -86,4 +86,4 @@ def plain_words(text: str) -> str:
             "release everywhere: set PYSPARK_PYTHON to it, or send it by --archives"
         )
     told = _PYTHON.findall(text) or _JAVA.findall(text) or text.strip().splitlines()[:1] or [""]
-    return f"Spark: {_STATE.sub('', told[-1].strip())} (--debug shows all of it)"
+    return f"Spark: {_STATE.sub('', told[-1].strip())}"

@@ -229,7 +229,7 @@ def test_a_list_of_truths(tmp_path: Path) -> None:
     ],
 )
 def test_spark_errors_in_plain_words(text: str, told: str) -> None:
-    assert plain_words(text) == f"Spark: {told} (--debug shows all of it)"
+    assert plain_words(text) == f"Spark: {told}"
 
 
 def test_a_spark_that_does_not_start_has_said_why() -> None:

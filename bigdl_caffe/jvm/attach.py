@@ -1,0 +1,33 @@
+"""Take part, as a Python driver, in a Spark application that a JVM began."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def session(java: Any) -> SparkSession:
+    """Return the Python side of a session of the JVM.
+
+    Parameters
+    ----------
+    java : JavaObject
+        The JVM's SparkSession.
+    """
+    with _ONE_AT_A_TIME:
+        context = SparkContext._active_spark_context or _context(java)
+    return SparkSession(context, java)
+
+
+def _context(java: Any) -> SparkContext:
+    gateway = SparkContext._gateway
+    assert gateway is not None  # the process began by making it
+    jvm = gateway.jvm
+    context = jvm.org.apache.spark.api.java.JavaSparkContext.fromSparkContext(java.sparkContext())
+    conf = SparkConf(_jvm=jvm, _jconf=context.getConf())
+    return SparkContext(gateway=gateway, jsc=context, conf=conf)

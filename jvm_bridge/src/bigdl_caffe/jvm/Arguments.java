@@ -1,0 +1,81 @@
+package bigdl_caffe.jvm;
+
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.SparkSession;
+
+/** The arguments of a call, by Python's names. */
+public final class Arguments {
+    private final Map<String, Object> plain = new LinkedHashMap<>();
+    private final Map<String, ModelHandle> models = new LinkedHashMap<>();
+    private final Map<String, Object> objects = new HashMap<>();
+    private byte[] bytes;
+    private SparkSession session;
+
+    /** Returns no arguments yet. */
+    public static Arguments of() {
+        return new Arguments();
+    }
+
+    /** Returns one argument. */
+    public static Arguments of(String name, Object value) {
+        return new Arguments().and(name, value);
+    }
+
+    /**
+     * Adds an argument, which JSON can hold; null leaves it to Python's default.
+     *
+     * @return this
+     */
+    public Arguments and(String name, Object value) {
+        if (value != null) {
+            plain.put(name, value);
+        }
+        return this;
+    }
+
+    /** Adds a model. */
+    public Arguments and(String name, ModelHandle model) {
+        models.put(name, model);
+        return this;
+    }
+
+    /** Adds a DataFrame, in whose session the call then works. */
+    public Arguments and(String name, Dataset<?> rows) {
+        objects.put(name, rows.toDF());
+        session = rows.sparkSession();
+        return this;
+    }
+
+    /** Adds the numbers of tensors. */
+    public Arguments bytes(byte[] numbers) {
+        bytes = numbers;
+        return this;
+    }
+
+    Map<String, Object> objects() {
+        return objects;
+    }
+
+    byte[] bytes() {
+        return bytes;
+    }
+
+    /** Returns the session of its DataFrames, else the present one, else null. */
+    SparkSession session() {
+        return session != null ? session : Sessions.present();
+    }
+
+    /** Returns its plain data and models, as {@code service} knows them. */
+    Map<String, Object> in(Service service) {
+        Map<String, Object> all = new LinkedHashMap<>(plain);
+        Map<String, Integer> ids = new LinkedHashMap<>();
+        models.forEach((name, model) -> ids.put(name, model.in(service)));
+        Map<String, Object> told = new LinkedHashMap<>();
+        told.put("arguments", all);
+        told.put("models", ids);
+        return told;
+    }
+}

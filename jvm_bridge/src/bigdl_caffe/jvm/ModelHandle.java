@@ -1,0 +1,94 @@
+package bigdl_caffe.jvm;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A model in the Python process, and the steps that made it.
+ *
+ * <p>Where the process is another one than the model was made in, the steps are done again, so
+ * models come back from the files they are of.
+ */
+public final class ModelHandle implements AutoCloseable {
+    private final List<Step> steps = new ArrayList<>();
+    private final Place place = new Place();
+
+    private ModelHandle(String call, Arguments arguments) {
+        steps.add(new Step(call, arguments));
+        Released.watch(this, place);
+    }
+
+    /** Makes a model by a call that answers with {"model": id}. */
+    public static ModelHandle of(String call, Arguments arguments) {
+        ModelHandle made = new ModelHandle(call, arguments);
+        made.in(Python.service());
+        return made;
+    }
+
+    /**
+     * Keeps a model that a call has made.
+     *
+     * @param answer what the call answered: {"model": id}
+     * @param call how to make it again
+     * @param arguments of {@code call}
+     */
+    public static ModelHandle of(Answer answer, String call, Arguments arguments) {
+        ModelHandle made = new ModelHandle(call, arguments);
+        made.place.put(answer.service(), id(answer));
+        return made;
+    }
+
+    /** Calls Python with this model as "model". */
+    public Answer ask(String call, Arguments arguments) {
+        return Python.ask(call, arguments.and("model", this));
+    }
+
+    /** Calls Python with this model as "model", which changes it. */
+    public synchronized void change(String call, Arguments arguments) {
+        ask(call, arguments);
+        steps.add(new Step(call, arguments));
+    }
+
+    /** Lets Python forget the model; using it afterwards is an error. */
+    @Override
+    public void close() {
+        place.close();
+    }
+
+    /** Returns the model's id in {@code service}, where it is made if it is not there. */
+    synchronized int in(Service service) {
+        place.checkOpen();
+        if (!place.isIn(service)) {
+            make(service);
+        }
+        return place.id();
+    }
+
+    private void make(Service service) {
+        place.put(service, id(steps.get(0).take(service)));
+        try {
+            steps.subList(1, steps.size()).forEach(step -> step.take(service));
+        } catch (RuntimeException error) {
+            place.leave(); // it is not what it was
+            throw error;
+        }
+    }
+
+    private static int id(Answer answer) {
+        return answer.json().get("model").asInt();
+    }
+
+    private static final class Step {
+        private final String call;
+        private final Arguments arguments;
+
+        Step(String call, Arguments arguments) {
+            this.call = call;
+            this.arguments = arguments;
+        }
+
+        Answer take(Service service) {
+            return service.ask(call, arguments);
+        }
+    }
+}

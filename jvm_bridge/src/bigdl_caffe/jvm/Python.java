@@ -1,0 +1,69 @@
+package bigdl_caffe.jvm;
+
+import org.apache.spark.SparkContext;
+import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerApplicationEnd;
+import org.apache.spark.sql.SparkSession;
+
+/** The one Python process that serves this JVM. */
+public final class Python {
+    private static final String OVER = "the Spark application has ended";
+
+    private static Service current;
+    private static SparkContext watched;
+
+    private Python() {}
+
+    /**
+     * Calls a function of Python, in a process that is started at the first call.
+     *
+     * @param call its name in {@code bigdl_caffe/jvm/calls.py}
+     * @throws bigdl_caffe.CaffeException for whatever goes wrong there
+     */
+    public static Answer ask(String call, Arguments arguments) {
+        return service().ask(call, arguments);
+    }
+
+    /**
+     * Lets the Python program that runs this JVM do the work, from now on.
+     *
+     * @return what it takes its work from
+     */
+    public static synchronized Service host() {
+        if (current == null || !current.isAlive()) {
+            current = new Service();
+        }
+        endWithApplication();
+        return current;
+    }
+
+    /** Returns the process that works now, which is started if there is none. */
+    static synchronized Service service() {
+        if (current == null || !current.isAlive()) {
+            current = Child.start(Sessions.present());
+        }
+        endWithApplication();
+        return current;
+    }
+
+    private static void endWithApplication() {
+        SparkSession session = Sessions.present();
+        if (session == null || session.sparkContext() == watched) {
+            return;
+        }
+        watched = session.sparkContext();
+        watched.addSparkListener(new SparkListener() {
+            @Override
+            public void onApplicationEnd(SparkListenerApplicationEnd end) {
+                applicationEnded();
+            }
+        });
+    }
+
+    private static synchronized void applicationEnded() {
+        watched = null;
+        if (current != null) {
+            current.end(OVER);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+package bigdl_caffe.jvm;
+
+import bigdl_caffe.CaffeException;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import org.apache.spark.sql.SparkSession;
+
+/** One call on its way to Python and back. What Python uses of it is public. */
+public final class Request {
+    private final Service service;
+    private final String call;
+    private final String json;
+    private final Arguments arguments;
+    private final SparkSession session;
+    private final Properties properties;
+    private final CompletableFuture<Answer> answer = new CompletableFuture<>();
+
+    Request(Service service, String call, Arguments arguments) {
+        this.service = service;
+        this.call = call;
+        this.json = Json.write(arguments.in(service));
+        this.arguments = arguments;
+        this.session = arguments.session();
+        this.properties = session == null ? null : session.sparkContext().getLocalProperties();
+    }
+
+    /** Returns the name of the function to call. */
+    public String call() {
+        return call;
+    }
+
+    /** Returns its plain arguments. */
+    public String json() {
+        return json;
+    }
+
+    /** Returns its arguments that are objects of the JVM, by name. */
+    public Map<String, Object> objects() {
+        return arguments.objects();
+    }
+
+    /** Returns the numbers of its tensors, or null. */
+    public byte[] bytes() {
+        return arguments.bytes();
+    }
+
+    /** Returns the session to work in, or null where there is none. */
+    public SparkSession session() {
+        return session;
+    }
+
+    /** Gives the present thread the caller's session, job group, pool and description. */
+    public void begin() {
+        if (session != null) {
+            SparkSession.setActiveSession(session);
+            session.sparkContext().setLocalProperties((Properties) properties.clone());
+        }
+    }
+
+    /** Ends the call with an answer. */
+    public void succeed(String told, byte[] numbers, Object object) {
+        answer.complete(new Answer(service, Json.read(told), numbers, object));
+    }
+
+    /** Ends the call with an error. */
+    public void fail(String told, Throwable cause) {
+        fail(new CaffeException(Json.read(told), cause));
+    }
+
+    void fail(CaffeException error) {
+        answer.completeExceptionally(error);
+    }
+
+    Answer await() {
+        try {
+            return answer.get();
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+            throw new CaffeException(
+                    "the thread was interrupted while Python was at '" + call
+                            + "', which goes on: cancel its Spark jobs by their job group",
+                    interrupted);
+        } catch (ExecutionException failed) {
+            CaffeException error = (CaffeException) failed.getCause();
+            error.fillInStackTrace(); // where the call was made, not where its answer came in
+            throw error;
+        }
+    }
+}

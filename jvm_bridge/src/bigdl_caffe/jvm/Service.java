@@ -1,0 +1,86 @@
+package bigdl_caffe.jvm;
+
+import bigdl_caffe.CaffeException;
+import java.util.Optional;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+
+/**
+ * Where one Python process takes its work from. What Python uses of it is public.
+ *
+ * <p>It ends once, with the process or the application, and every call that is not answered then
+ * fails.
+ */
+public final class Service {
+    private final BlockingQueue<Optional<Request>> waiting = new LinkedBlockingQueue<>();
+    private final Set<Request> open = ConcurrentHashMap.newKeySet();
+    private final Queue<Integer> forgotten = new ConcurrentLinkedQueue<>();
+    private final CompletableFuture<String> hello = new CompletableFuture<>();
+    private final CompletableFuture<String> ended = new CompletableFuture<>();
+
+    /** Is told by a process that it is there, and of which versions. */
+    public void hello(String versions) {
+        hello.complete(versions);
+    }
+
+    /** Waits for a request and returns it, or null when there will be none any more. */
+    public Request next() throws InterruptedException {
+        return waiting.take().orElse(null);
+    }
+
+    /** Returns the id of a model that nobody needs any more, or -1 if there is none. */
+    public int nextForgotten() {
+        Integer id = forgotten.poll();
+        return id == null ? -1 : id;
+    }
+
+    CompletableFuture<String> hello() {
+        return hello;
+    }
+
+    /** Returns what completes, with the reason, when the service ends. */
+    CompletableFuture<String> ended() {
+        return ended;
+    }
+
+    boolean isAlive() {
+        return !ended.isDone();
+    }
+
+    void forget(int model) {
+        forgotten.add(model);
+    }
+
+    Answer ask(String call, Arguments arguments) {
+        Released.forgetCollected();
+        Request request = new Request(this, call, arguments);
+        open.add(request);
+        try {
+            waiting.add(Optional.of(request));
+            failIfEnded(request); // it may have ended before the request was in the queue
+            return request.await();
+        } finally {
+            open.remove(request);
+        }
+    }
+
+    void end(String why) {
+        if (ended.complete(why)) {
+            hello.completeExceptionally(new CaffeException(why, null));
+            waiting.add(Optional.empty());
+            open.forEach(this::failIfEnded);
+        }
+    }
+
+    private void failIfEnded(Request request) {
+        if (!isAlive()) {
+            String why = ended.join() + ", before it had answered '" + request.call() + "'";
+            request.fail(new CaffeException(why + ": call again, which starts another", null));
+        }
+    }
+}
