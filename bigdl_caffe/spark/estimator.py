@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.ml import Estimator
 from pyspark.ml.util import MLReadable, MLWritable
 from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
 
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.image.recipe import Recipe
@@ -17,7 +18,7 @@ from bigdl_caffe.model import Model
 from bigdl_caffe.spark.estimator_options import OF_DATA, OF_SOLVER, OF_TRAINING, saved_solver
 from bigdl_caffe.spark.fitting import columns_of, fit_own_data, fit_rows
 from bigdl_caffe.spark.params import OptionParams, check_model
-from bigdl_caffe.spark.persist import StageReader, StageWriter
+from bigdl_caffe.spark.persist import StageReader, StageWriter, from_java
 from bigdl_caffe.spark.training import Trained
 from bigdl_caffe.spark.transformer import CaffeModel
 from bigdl_caffe.train.definition import SolverDef
@@ -88,11 +89,26 @@ class CaffeEstimator(OptionParams, Estimator[CaffeModel], MLWritable, MLReadable
         model = self.need_model()
         return self._fitted(model, fit_own_data(model, self.values(), self.observers))
 
+    def transformSchema(self, schema: StructType) -> StructType:  # noqa: N802 (Spark's name)
+        """Return the schema that the fitted model makes of ``schema``; nothing runs.
+
+        Raises
+        ------
+        CaffeError
+            For columns, blobs or Params that cannot work.
+        """
+        model = self.need_model()
+        return self._fitted_to_rows(model, Trained(model, ())).transformSchema(schema)
+
     def _fit(self, dataset: DataFrame) -> CaffeModel:
         model = self.need_model()
-        given = self.values()
-        fitted = self._fitted(model, fit_rows(model, dataset, given, self.observers))
-        feed = columns_of(model, given).feed
+        trained = fit_rows(model, dataset, self.values(), self.observers)
+        return self._fitted_to_rows(model, trained)
+
+    def _fitted_to_rows(self, model: Model, trained: Trained) -> CaffeModel:
+        """Return what learned, which reads the columns that it learned from."""
+        fitted = self._fitted(model, trained)
+        feed = columns_of(model, self.values()).feed
         inputs = fitted.need_model().inputs
         return fitted.setParams(feed={blob: feed[blob] for blob in inputs if blob in feed})
 
@@ -152,6 +168,10 @@ class CaffeEstimator(OptionParams, Estimator[CaffeModel], MLWritable, MLReadable
     def read(cls) -> StageReader[CaffeEstimator]:
         """Return a reader, for ``read().load(path)``."""
         return StageReader(cls)
+
+    @classmethod
+    def _from_java(cls, java: Any) -> CaffeEstimator:  # which Spark looks for
+        return from_java(cls, java)
 
 
 def _of_solver(solver: SolverDef, weights: Sequence[str], seed: int | None) -> Model:

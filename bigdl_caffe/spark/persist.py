@@ -20,6 +20,7 @@ from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, 
 
 from bigdl_caffe.errors import CaffeError, CaffeFormatError, UnsupportedLayerError
 from bigdl_caffe.layers.registry import registry
+from bigdl_caffe.model import Model
 from bigdl_caffe.spark.storage import Storage, storage
 from bigdl_caffe.spark.ways import is_connect
 from bigdl_caffe.spark.worker import custom_layers, is_custom
@@ -120,6 +121,21 @@ class StageReader(MLReader[S]):
                 "pipeline with PipelineModel.load"
             )
         return metadata
+
+
+def from_java(stage: type[S], java: Any) -> S:
+    """Return the equal of a stage of the JVM: Spark 3.5 loads pipelines of the JVM there.
+
+    Parameters
+    ----------
+    java : JavaObject
+        The JVM's bigdl_caffe.spark.CaffeModel or CaffeEstimator.
+    """
+    told = json.loads(java.forPython())
+    model = Model.open_bundle(told["bundle"]) if told["bundle"] else None
+    made = stage(model, **told["params"])
+    made._resetUid(java.uid())
+    return made
 
 
 def check_registered(saved: Mapping[str, str]) -> None:

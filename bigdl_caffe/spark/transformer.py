@@ -26,7 +26,7 @@ from bigdl_caffe.spark.params import (
     to_columns,
     to_recipe,
 )
-from bigdl_caffe.spark.persist import StageReader, StageWriter
+from bigdl_caffe.spark.persist import StageReader, StageWriter, from_java
 from bigdl_caffe.spark.plan import Scoring, plan
 from bigdl_caffe.spark.scoring import score_as
 
@@ -240,6 +240,10 @@ class CaffeModel(OptionParams, Transformer, MLWritable, MLReadable["CaffeModel"]
     def read(cls) -> StageReader[CaffeModel]:
         """Return a reader, for ``read().load(path)``."""
         return StageReader(cls)
+
+    @classmethod
+    def _from_java(cls, java: Any) -> CaffeModel:  # which Spark looks for
+        return from_java(cls, java)
 
     def __repr__(self) -> str:
         return f"CaffeModel: uid={self.uid}, {self.model!r}"
