@@ -138,10 +138,7 @@ public abstract class BaseModel<M extends BaseModel<M>> implements AutoCloseable
      */
     public EvaluatedResult[] evaluate(Dataset<?> rows, String labelCol, String... metrics) {
         Arguments how = Arguments.of("label_col", labelCol).and("metrics", metrics);
-        List<EvaluatedResult> results = new ArrayList<>();
-        handle.ask("evaluate", how.and("data", rows)).json()
-                .forEach(told -> results.add(new EvaluatedResult(told)));
-        return results.toArray(new EvaluatedResult[0]);
+        return EvaluatedResult.all(handle.ask("evaluate", how.and("data", rows)).json());
     }
 
     // -- running it in the driver
