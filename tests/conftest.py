@@ -12,6 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from bigdl_caffe import Model
+from bigdl_caffe.jvm import jar_path
 from bigdl_caffe.spark.java import ensure_java
 from tests.layers.golden import Case
 from tests.nets import digits
@@ -70,6 +71,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .config("spark.default.parallelism", "2")
         .config("spark.python.daemon.module", "tests.spark.daemon")
         .config("spark.executorEnv.PYTHONPATH", str(REPO))  # the daemon's, wherever a test stands
+        .config("spark.jars", jar_path())
         .config("spark.local.dir", str(scratch))
         .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
     )
