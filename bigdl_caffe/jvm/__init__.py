@@ -9,11 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bigdl_caffe.jvm.host import serve
     from bigdl_caffe.jvm.jar import jar_path
 
-_HOMES = {"jar_path": "jar"}
+_HOMES = {"jar_path": "jar", "serve": "host"}
 
-__all__ = ["jar_path"]
+__all__ = ["jar_path", "serve"]
 
 
 def __getattr__(name: str) -> Any:

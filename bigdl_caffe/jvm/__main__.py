@@ -20,7 +20,7 @@ def main() -> None:
     """Connect to the JVM that started this process and answer its calls until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a shell: it is the JVM's to answer
     threading.Thread(target=_end_with_jvm, name="bigdl-caffe-end", daemon=True).start()
-    gateway = launch_gateway()
+    gateway = launch_gateway()  # type: ignore[no-untyped-call]  # pyspark has no types here
     SparkContext._ensure_initialized(gateway=gateway)
     gateway.entry_point.hello(json.dumps(_versions()))
     _serve(gateway.entry_point)
@@ -28,9 +28,11 @@ def main() -> None:
 
 
 def _serve(service: Any) -> None:
-    from bigdl_caffe.jvm.serve import serve  # torch only once the JVM knows of this process
+    from bigdl_caffe.jvm.answering import (
+        answer_all,
+    )  # torch only once the JVM knows of this process
 
-    serve(service)
+    answer_all(service)
 
 
 def _versions() -> dict[str, str]:

@@ -4,55 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from pyspark.sql import DataFrame, SparkSession
 
+from bigdl_caffe.jvm import stages
+from bigdl_caffe.jvm.call import Answer, Call
 from bigdl_caffe.model import Model
 
 _FLOAT = np.dtype("<f4")
-
-
-@dataclass(frozen=True)
-class Call:
-    """What the JVM asks.
-
-    Attributes
-    ----------
-    arguments : dict of str to object
-        By name: what JSON holds, models and DataFrames.
-    numbers : bytes or None
-        Of tensors, as float32, one after the other.
-    spark : SparkSession or None
-        The session that the caller is in.
-    """
-
-    arguments: dict[str, Any]
-    numbers: bytes | None = None
-    spark: SparkSession | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the JVM is told.
-
-    Attributes
-    ----------
-    json : object
-        Plain data.
-    numbers : bytes or None
-        Of tensors, as float32, one after the other.
-    frame : DataFrame or None
-    model : Model or None
-        A new one, which the JVM will call by the id that it is told as "model".
-    """
-
-    json: Any = None
-    numbers: bytes | None = None
-    frame: DataFrame | None = None
-    model: Model | None = None
 
 
 def _load_caffe_model(call: Call) -> Answer:
@@ -134,5 +95,6 @@ CALLS: Mapping[str, Callable[[Call], Answer]] = {
         name: _method(name, _nothing)
         for name in ("freeze", "freeze_up_to", "release", "save_caffe", "unfreeze", "write_bundle")
     },
+    **stages.CALLS,
 }
 """By the name that the JVM calls them."""

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
-from bigdl_caffe.jvm.calls import Answer, Call
+from bigdl_caffe.jvm.call import Answer, Call
 from bigdl_caffe.spark.estimator import CaffeEstimator
 from bigdl_caffe.spark.transformer import CaffeModel
 from bigdl_caffe.train.show.history import History

@@ -10,6 +10,7 @@ public final class Python {
     private static final String OVER = "the Spark application has ended";
 
     private static Service current;
+    private static boolean hosted;
     private static SparkContext watched;
 
     private Python() {}
@@ -27,23 +28,38 @@ public final class Python {
     /**
      * Lets the Python program that runs this JVM do the work, from now on.
      *
-     * @return what it takes its work from
+     * @return what it takes its work from, or null if it does it already
      */
     public static synchronized Service host() {
-        if (current == null || !current.isAlive()) {
-            current = new Service();
+        if (isAlive() && hosted) {
+            return null;
+        }
+        if (isAlive()) {
+            current.end("the Python program does its work now");
+        }
+        current = new Service();
+        hosted = true;
+        endWithApplication();
+        return current;
+    }
+
+    /** Returns the version of this jar, which Python's package has to have too. */
+    public static String version() {
+        return Jar.version();
+    }
+
+    /** Returns the process that works now, which is started if there is none. */
+    static synchronized Service service() {
+        if (!isAlive()) {
+            current = Child.start(Sessions.present());
+            hosted = false;
         }
         endWithApplication();
         return current;
     }
 
-    /** Returns the process that works now, which is started if there is none. */
-    static synchronized Service service() {
-        if (current == null || !current.isAlive()) {
-            current = Child.start(Sessions.present());
-        }
-        endWithApplication();
-        return current;
+    private static boolean isAlive() {
+        return current != null && current.isAlive();
     }
 
     private static void endWithApplication() {

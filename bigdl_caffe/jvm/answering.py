@@ -1,0 +1,63 @@
+"""Answers the calls of the JVM: pulls them from its queue, runs them, and tells what they made."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from bigdl_caffe.jvm.attach import session
+from bigdl_caffe.jvm.call import Call
+from bigdl_caffe.jvm.calls import CALLS
+from bigdl_caffe.jvm.problems import caused, problem
+from bigdl_caffe.model import Model
+
+Models = dict[int, Model]
+
+_THREADS = 64
+"""Calls that can be at work at the same time; further ones wait."""
+
+
+def answer_all(service: Any) -> None:
+    """Answer the requests of ``service``, each in a thread, until there will be none any more.
+
+    Parameters
+    ----------
+    service : JavaObject
+        The JVM's bigdl_caffe.jvm.Service.
+    """
+    models: Models = {}
+    with ThreadPoolExecutor(_THREADS, "bigdl-caffe-jvm") as threads:
+        ids = itertools.count()
+        while (request := service.next()) is not None:
+            for forgotten in iter(service.nextForgotten, -1):
+                models.pop(forgotten, None)
+            threads.submit(_answer, request, models, ids)
+
+
+def _answer(request: Any, models: Models, ids: Iterator[int]) -> None:
+    try:
+        request.begin()
+        answer = CALLS[request.call()](_call(request, models))
+        told = answer.json
+        if answer.model is not None:
+            told = {**(told or {}), "model": (new := next(ids))}
+            models[new] = answer.model
+        java = None if answer.frame is None else answer.frame._jdf
+        request.succeed(json.dumps(told), answer.numbers, java)
+    except BaseException as error:  # whatever it is, it is the caller's, who waits for it
+        request.fail(json.dumps(problem(error)), caused(error))
+
+
+def _call(request: Any, models: Models) -> Call:
+    told = json.loads(request.json())
+    spark = None if (java := request.session()) is None else session(java)
+    given = {name: models[key] for name, key in told["models"].items()}
+    rows = {}
+    if spark is not None:
+        rows = {name: DataFrame(java, spark) for name, java in request.objects().items()}
+    return Call({**told["arguments"], **given, **rows}, request.bytes(), spark)
