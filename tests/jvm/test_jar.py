@@ -22,6 +22,7 @@ from tests.paths import REPO
 ALLOWED = (
     "bigdl_caffe/",
     "java/",
+    "org/apache/hadoop/fs/",
     "org/apache/spark/",
     "scala/",
     "py4j/",
