@@ -133,11 +133,12 @@ public abstract class BaseModel<M extends BaseModel<M>> implements AutoCloseable
      *
      * @param rows as {@link #predict(Dataset)} takes them
      * @param labelCol the column of labels: 0-based classes, or as many numbers as the output has
-     * @param metrics top1, top5, loss or mae
+     * @param metrics top1, top5, loss or mae; top1 if there are none
      * @return a result for each metric
      */
     public EvaluatedResult[] evaluate(Dataset<?> rows, String labelCol, String... metrics) {
-        Arguments how = Arguments.of("label_col", labelCol).and("metrics", metrics);
+        Arguments how = Arguments.of("label_col", labelCol)
+                .and("metrics", metrics.length == 0 ? null : metrics);
         return EvaluatedResult.all(handle.ask("evaluate", how.and("data", rows)).json());
     }
 

@@ -4,7 +4,8 @@ import bigdl_caffe.jvm.{Arguments, ModelHandle}
 
 /** Loads Caffe's files. The calls are those that BigDL has under this name.
   *
-  * The type parameter is BigDL's and changes nothing: what is computed in is float.
+  * The type parameter is BigDL's and changes nothing: what is computed in is float. BigDL's are
+  * the names `defPath` and `modelPath` too, by which Scala can give `prototxt` and `caffemodel`.
   */
 object Module {
 
@@ -13,7 +14,9 @@ object Module {
     * @param prototxt   the net's definition: a path or URI; V0, V1 or V2
     * @param caffemodel the weights, binary or HDF5; null builds the net from its fillers
     */
-  def loadCaffeModel[T](prototxt: String, caffemodel: String): Model =
+  def loadCaffeModel[T](
+      @deprecatedName('defPath) prototxt: String,
+      @deprecatedName('modelPath) caffemodel: String): Model =
     loadCaffeModel(prototxt, caffemodel, new LoadOptions)
 
   /** Loads a Caffe net and its weights, with options. */
@@ -27,8 +30,8 @@ object Module {
     */
   def loadCaffe[T](
       model: Model,
-      prototxt: String,
-      caffemodel: String,
+      @deprecatedName('defPath) prototxt: String,
+      @deprecatedName('modelPath) caffemodel: String,
       matchAll: Boolean = true): Model = {
     val from = Arguments.of("prototxt", prototxt).and("caffemodel", caffemodel)
     model.handle.change("load_caffe", from.and("match_all", matchAll))
@@ -36,7 +39,10 @@ object Module {
   }
 
   /** Copies a Caffe net's weights into `model`, whose every layer has to find them: for Java. */
-  def loadCaffe[T](model: Model, prototxt: String, caffemodel: String): Model =
+  def loadCaffe[T](
+      model: Model,
+      @deprecatedName('defPath) prototxt: String,
+      @deprecatedName('modelPath) caffemodel: String): Model =
     loadCaffe(model, prototxt, caffemodel, true)
 
   /** Opens a model that `writeBundle` wrote. */
