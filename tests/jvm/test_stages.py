@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from bigdl_caffe import Model
 from bigdl_caffe.image import Recipe
+from bigdl_caffe.jvm import serve
 from bigdl_caffe.spark import CaffeEstimator, CaffeModel
 from bigdl_caffe.spark.params import Option, OptionParams
 from tests.nets import TWO_IN, net
@@ -130,6 +131,19 @@ def test_what_cannot_work_is_refused_in_pythons_words(
         jvm.bigdl_caffe.spark.CaffeEstimator().fit(spark.range(1)._jdf)
 
 
+def die(jvm: Any) -> None:
+    """Let the JVM believe that the Python process which serves it is dead."""
+    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    current = loader.loadClass("bigdl_caffe.jvm.Python").getDeclaredField("current")
+    current.setAccessible(True)
+    service = current.get(None)
+    text = loader.loadClass("java.lang.String")
+    kinds = JavaWrapper._new_java_array([text], jvm.java.lang.Class)
+    end = service.getClass().getDeclaredMethod("end", kinds)
+    end.setAccessible(True)
+    end.invoke(service, JavaWrapper._new_java_array(["it died"], jvm.java.lang.Object))
+
+
 @pytest.mark.spark
 @pytest.mark.slow
 def test_it_trains_as_python_does(jvm: Any, spark: SparkSession, tmp_path: Path) -> None:
@@ -147,4 +161,7 @@ def test_it_trains_as_python_does(jvm: Any, spark: SparkSession, tmp_path: Path)
     assert fitted.parent().uid() == estimator.uid()
     scored = DataFrame(fitted.transform(data._jdf), spark)
     assert scored.collect() == expected.transform(data).collect()
+    die(jvm)
+    serve(spark)  # in its place, which the model comes to from a file
+    assert DataFrame(fitted.transform(data._jdf), spark).collect() == scored.collect()
     assert estimator.transformSchema(data._jdf.schema()).json() == scored._jdf.schema().json()
