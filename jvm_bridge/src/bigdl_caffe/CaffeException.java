@@ -10,7 +10,7 @@ import java.util.List;
  *
  * <p>An error that stands for several problems lists them all.
  */
-public final class CaffeException extends RuntimeException {
+public class CaffeException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     /** The kind of an error of the Python process itself: missing, wrong, or dead. */

@@ -66,7 +66,8 @@ final class Child {
             launch();
             service.ended().thenRun(process::destroy);
             int code = process.waitFor();
-            service.end(interpreter.ended(code, words));
+            boolean hadBegun = service.hello().isDone();
+            service.end(interpreter.ended(code, words.lastLine(), hadBegun));
         } catch (IOException error) {
             service.end(interpreter.missing(error));
         } catch (InterruptedException interrupted) {

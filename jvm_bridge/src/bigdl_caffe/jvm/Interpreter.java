@@ -17,7 +17,8 @@ import org.apache.spark.sql.SparkSession;
 /** Which Python works for the driver, and what to say when it does not. */
 final class Interpreter {
     private static final String REMEDY =
-            "set PYSPARK_PYTHON, or spark.pyspark.python, to a Python that has it";
+            "set PYSPARK_PYTHON, or spark.pyspark.python, to a Python with bigdl-caffe "
+                    + Jar.version();
     private static final int SIGNALLED = 128;
 
     private final String driver;
@@ -60,20 +61,15 @@ final class Interpreter {
 
     /** Says why the process could not be started. */
     String missing(IOException error) {
-        return "Python could not be started (" + error.getMessage() + "): " + REMEDY
-                + ": the package bigdl_caffe " + Jar.version();
+        return "Python could not be started (" + error.getMessage() + "): " + REMEDY;
     }
 
     /** Says how the process ended. */
-    String ended(int code, LastWords words) throws InterruptedException {
-        String line = words.lastLine();
-        if (line.contains("No module named")) {
-            return this + " cannot run bigdl_caffe (" + line + "): install bigdl-caffe "
-                    + Jar.version() + " there, or " + REMEDY;
-        }
+    String ended(int code, String lastLine, boolean hadBegun) {
         String how = code > SIGNALLED ? "was killed by signal " + (code - SIGNALLED)
                 : "ended with exit code " + code;
-        return this + " " + how + (line.isEmpty() ? "" : " (its last words: " + line + ")");
+        String words = lastLine.isEmpty() ? "" : " (its last words: " + lastLine + ")";
+        return this + " " + how + words + (hadBegun ? "" : " before it could work: " + REMEDY);
     }
 
     /** Refuses a process of other versions than the JVM's. */

@@ -21,7 +21,7 @@ public final class ModelHandle implements AutoCloseable {
     /** Makes a model by a call that answers with {"model": id}. */
     public static ModelHandle of(String call, Arguments arguments) {
         ModelHandle made = new ModelHandle(call, arguments);
-        made.in(Python.service());
+        Python.call(made::in);
         return made;
     }
 

@@ -1,5 +1,6 @@
 package bigdl_caffe.jvm;
 
+import java.util.function.Function;
 import org.apache.spark.SparkContext;
 import org.apache.spark.scheduler.SparkListener;
 import org.apache.spark.scheduler.SparkListenerApplicationEnd;
@@ -22,7 +23,16 @@ public final class Python {
      * @throws bigdl_caffe.CaffeException for whatever goes wrong there
      */
     public static Answer ask(String call, Arguments arguments) {
-        return service().ask(call, arguments);
+        return call(service -> service.ask(call, arguments));
+    }
+
+    /** Does something with the process that works now; with the next, if that one is dead. */
+    static <T> T call(Function<Service, T> work) {
+        try {
+            return work.apply(service());
+        } catch (NeverBegun dead) {
+            return work.apply(service());
+        }
     }
 
     /**
@@ -49,7 +59,7 @@ public final class Python {
     }
 
     /** Returns the process that works now, which is started if there is none. */
-    static synchronized Service service() {
+    private static synchronized Service service() {
         if (!isAlive()) {
             current = Child.start(Sessions.present());
             hosted = false;

@@ -16,6 +16,7 @@ public final class Request {
     private final SparkSession session;
     private final Properties properties;
     private final CompletableFuture<Answer> answer = new CompletableFuture<>();
+    private volatile boolean begun;
 
     Request(Service service, String call, Arguments arguments) {
         this.service = service;
@@ -53,6 +54,7 @@ public final class Request {
 
     /** Gives the present thread the caller's session, job group, pool and description. */
     public void begin() {
+        begun = true;
         if (session != null) {
             SparkSession.setActiveSession(session);
             session.sparkContext().setLocalProperties((Properties) properties.clone());
@@ -66,11 +68,15 @@ public final class Request {
 
     /** Ends the call with an error. */
     public void fail(String told, Throwable cause) {
-        fail(new CaffeException(Json.read(told), cause));
+        answer.completeExceptionally(new CaffeException(Json.read(told), cause));
     }
 
-    void fail(CaffeException error) {
-        answer.completeExceptionally(error);
+    /** Ends the call, which will not be answered any more. */
+    void lose(String why) {
+        String message = why + ", before it had answered '" + call
+                + "': call again, which starts another";
+        answer.completeExceptionally(
+                begun ? new CaffeException(message, null) : new NeverBegun(message));
     }
 
     Answer await() {

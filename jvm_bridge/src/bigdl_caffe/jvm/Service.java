@@ -79,8 +79,7 @@ public final class Service {
 
     private void failIfEnded(Request request) {
         if (!isAlive()) {
-            String why = ended.join() + ", before it had answered '" + request.call() + "'";
-            request.fail(new CaffeException(why + ": call again, which starts another", null));
+            request.lose(ended.join());
         }
     }
 }

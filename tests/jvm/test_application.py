@@ -1,0 +1,67 @@
+"""The Python process and a Spark application: what it is given, and that both end together."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from py4j.java_gateway import JavaPackage
+from pyspark.sql import SparkSession
+
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.jvm import serve
+from tests.jvm.bare import bare_jvm, children
+from tests.jvm.test_life import FILES, load, wait_for
+
+pytestmark = pytest.mark.spark
+
+IMAGES = FILES[0].replace("lenet.prototxt", "images")
+
+
+@pytest.fixture
+def java() -> Iterator[Any]:
+    with bare_jvm(spark_master="local[2]", spark_app_name="jvm", spark_ui_enabled="false") as it:
+        yield it
+
+
+@pytest.mark.slow
+def test_rows_outlive_python_which_ends_with_the_application(java: Any) -> None:
+    spark = java.jvm.org.apache.spark.sql.SparkSession.builder().getOrCreate()
+    spark.sparkContext().setJobGroup("mine", "what I asked for", False)
+    images = spark.read().format("binaryFile").load(IMAGES).limit(20)
+    model = load(java)
+    rows = model.predictClass(images.select("content", java.new_array(java.jvm.String, 0)))
+    (child,) = children(java)
+    os.kill(child, signal.SIGKILL)
+    assert rows.where("error is null and prediction between 0 and 9").count() == 20
+    labelled = rows.drop("prediction").withColumn(
+        "label", java.jvm.org.apache.spark.sql.functions.lit(0)
+    )
+    (result,) = model.evaluate(labelled.drop("error"))
+    assert result.totalNum() == 20
+    assert list(spark.sparkContext().statusTracker().getJobIdsForGroup("theirs")) == []
+    assert len(spark.sparkContext().statusTracker().getJobIdsForGroup("mine")) >= 2
+    again = model.predict(images)
+    (second,) = children(java)
+    assert second != child
+    spark.stop()
+    wait_for(lambda: not children(java))
+    assert again.schema().length() == images.schema().length() + 2
+    assert "conv1" in model.summary()  # without a session, and in a third process
+    assert children(java) != [second]
+
+
+def test_a_pyspark_program_answers_itself(spark: SparkSession, jvm: Any) -> None:
+    serve(spark)
+    assert "conv1" in jvm.bigdl_caffe.Module.loadCaffeModel(*FILES).summary()
+    assert children(SimpleNamespace(jvm=jvm)) == []
+
+
+def test_serving_needs_the_jar() -> None:
+    package = SimpleNamespace(jvm=SimpleNamespace(Python=JavaPackage("bigdl_caffe", None)))
+    with pytest.raises(CaffeError, match=r"spark\.jars"):
+        serve(cast(SparkSession, SimpleNamespace(_jvm=SimpleNamespace(bigdl_caffe=package))))
