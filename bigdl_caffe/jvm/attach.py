@@ -28,6 +28,11 @@ def _context(java: Any) -> SparkContext:
     gateway = SparkContext._gateway
     assert gateway is not None  # the process began by making it
     jvm = gateway.jvm
-    context = jvm.org.apache.spark.api.java.JavaSparkContext.fromSparkContext(java.sparkContext())
-    conf = SparkConf(_jvm=jvm, _jconf=context.getConf())
-    return SparkContext(gateway=gateway, jsc=context, conf=conf)
+    of = jvm.org.apache.spark.api.java.JavaSparkContext.fromSparkContext
+    java_context = of(java.sparkContext())
+    conf = SparkConf(_jvm=jvm, _jconf=java_context.getConf())
+    context = SparkContext(gateway=gateway, jsc=java_context, conf=conf)
+    for path in conf.get("spark.submit.pyFiles", "").split(","):
+        if path:  # spark-submit sends them to the executors of Python programs only
+            context.addPyFile(path)
+    return context
