@@ -48,7 +48,7 @@ def _answer(request: Any, models: Models, ids: Iterator[int]) -> None:
             told = {**(told or {}), "model": (new := next(ids))}
             models[new] = answer.model
         java = None if answer.frame is None else answer.frame._jdf
-        request.succeed(json.dumps(told), answer.numbers, java)
+        request.succeed(json.dumps(told), java)
     except BaseException as error:  # whatever it is, it is the caller's, who waits for it
         request.fail(json.dumps(problem(error)), caused(error))
 
@@ -60,4 +60,4 @@ def _call(request: Any, models: Models) -> Call:
     rows = {}
     if spark is not None:
         rows = {name: DataFrame(java, spark) for name, java in request.objects().items()}
-    return Call({**told["arguments"], **given, **rows}, request.bytes(), spark)
+    return Call({**told["arguments"], **given, **rows}, spark)

@@ -18,14 +18,11 @@ class Call:
     ----------
     arguments : dict of str to object
         By name: what JSON holds, models and DataFrames.
-    numbers : bytes or None
-        Of tensors, as float32, one after the other.
     spark : SparkSession or None
         The session that the caller is in.
     """
 
     arguments: dict[str, Any]
-    numbers: bytes | None = None
     spark: SparkSession | None = None
 
 
@@ -37,14 +34,11 @@ class Answer:
     ----------
     json : object
         Plain data.
-    numbers : bytes or None
-        Of tensors, as float32, one after the other.
     frame : DataFrame or None
     model : Model or None
         A new one, which the JVM will call by the id that it is told as "model".
     """
 
     json: Any = None
-    numbers: bytes | None = None
     frame: DataFrame | None = None
     model: Model | None = None

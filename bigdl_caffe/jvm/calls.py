@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -47,18 +48,21 @@ def _describe(call: Call) -> Answer:
 
 def _run(call: Call) -> Answer:
     given = dict(call.arguments)
-    model, shapes = given.pop("model"), given.pop("shapes")
+    model, numbers, shapes = (given.pop(name) for name in ("model", "numbers", "shapes"))
     model.reset()  # a call is a sequence of its own, as it is for predict
-    tops = model.run(_split(call.numbers or b"", shapes), **given)
-    numbers = b"".join(np.ascontiguousarray(top, _FLOAT).tobytes() for top in tops.values())
-    return Answer({blob: top.shape for blob, top in tops.items()}, numbers)
+    with open(numbers, "r+b") as file:  # which is gone if the caller has not waited
+        feed = {blob: _read(file, shape) for blob, shape in shapes.items()}
+        tops = model.run(feed, **given)
+        file.seek(0)
+        file.truncate()
+        for top in tops.values():
+            np.ascontiguousarray(top, _FLOAT).tofile(file)
+    return Answer({blob: top.shape for blob, top in tops.items()})
 
 
-def _split(numbers: bytes, shapes: Mapping[str, list[int]]) -> dict[str, np.ndarray[Any, Any]]:
-    flat = np.frombuffer(bytearray(numbers), _FLOAT)  # which torch may write to
-    ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes.values()])
-    parts = np.split(flat, ends[:-1])
-    return {b: part.reshape(s) for (b, s), part in zip(shapes.items(), parts, strict=True)}
+def _read(file: BinaryIO, shape: Sequence[int]) -> np.ndarray[Any, Any]:
+    """Return the next array, in memory of its own: MKL's sums depend on where numbers lie."""
+    return np.fromfile(file, _FLOAT, math.prod(shape)).reshape(shape)
 
 
 def _evaluate(call: Call) -> Answer:

@@ -6,7 +6,7 @@ import bigdl_caffe.jvm.Json;
 import bigdl_caffe.jvm.ModelHandle;
 import bigdl_caffe.spark.EvaluatedResult;
 import com.fasterxml.jackson.databind.JsonNode;
-import java.nio.ByteBuffer;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -187,14 +187,15 @@ public abstract class BaseModel<M extends BaseModel<M>> implements AutoCloseable
     public Map<String, Tensor> run(Map<String, Tensor> feed, String... fetch) {
         Map<String, int[]> shapes = new LinkedHashMap<>();
         feed.forEach((blob, tensor) -> shapes.put(blob, tensor.shape()));
-        Answer answer = handle.ask("run", Arguments.of("shapes", shapes)
-                .and("fetch", fetch.length == 0 ? null : fetch)
-                .bytes(Tensor.bytes(feed.values())));
-        ByteBuffer bytes = ByteBuffer.wrap(answer.bytes());
-        Map<String, Tensor> tops = new LinkedHashMap<>();
-        answer.json().fields().forEachRemaining(
-                top -> tops.put(top.getKey(), Tensor.read(bytes, top.getValue())));
-        return tops;
+        Arguments how = Arguments.of("shapes", shapes);
+        how.and("fetch", fetch.length == 0 ? null : fetch);
+        try (TensorFile file = new TensorFile(feed.values())) {
+            return file.read(handle.ask("run", how.and("numbers", file.path())).json());
+        } catch (IOException error) {
+            throw new CaffeException("the tensors cannot go through a file (" + error + "): make "
+                    + "room in " + System.getProperty("java.io.tmpdir")
+                    + ", or set java.io.tmpdir to another folder", error);
+        }
     }
 
     // -- changing it
@@ -262,9 +263,13 @@ public abstract class BaseModel<M extends BaseModel<M>> implements AutoCloseable
     }
 
     private Map<String, int[]> shapes(String what) {
+        return Collections.unmodifiableMap(shapes(description().get(what)));
+    }
+
+    static Map<String, int[]> shapes(JsonNode told) {
         Map<String, int[]> shapes = new LinkedHashMap<>();
-        description().get(what).fields().forEachRemaining(
+        told.fields().forEachRemaining(
                 each -> shapes.put(each.getKey(), Json.as(int[].class, each.getValue())));
-        return Collections.unmodifiableMap(shapes);
+        return shapes;
     }
 }

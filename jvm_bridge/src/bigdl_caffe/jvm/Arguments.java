@@ -11,7 +11,6 @@ public final class Arguments {
     private final Map<String, Object> plain = new LinkedHashMap<>();
     private final Map<String, ModelHandle> models = new LinkedHashMap<>();
     private final Map<String, Object> objects = new HashMap<>();
-    private byte[] bytes;
     private SparkSession session;
 
     /** Returns no arguments yet. */
@@ -49,18 +48,8 @@ public final class Arguments {
         return this;
     }
 
-    /** Adds the numbers of tensors. */
-    public Arguments bytes(byte[] numbers) {
-        bytes = numbers;
-        return this;
-    }
-
     Map<String, Object> objects() {
         return objects;
-    }
-
-    byte[] bytes() {
-        return bytes;
     }
 
     /** Returns the session of its DataFrames, else the present one, else null. */

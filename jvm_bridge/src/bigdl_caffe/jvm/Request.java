@@ -42,11 +42,6 @@ public final class Request {
         return arguments.objects();
     }
 
-    /** Returns the numbers of its tensors, or null. */
-    public byte[] bytes() {
-        return arguments.bytes();
-    }
-
     /** Returns the session to work in, or null where there is none. */
     public SparkSession session() {
         return session;
@@ -62,8 +57,8 @@ public final class Request {
     }
 
     /** Ends the call with an answer. */
-    public void succeed(String told, byte[] numbers, Object object) {
-        answer.complete(new Answer(service, Json.read(told), numbers, object));
+    public void succeed(String told, Object object) {
+        answer.complete(new Answer(service, Json.read(told), object));
     }
 
     /** Ends the call with an error. */
