@@ -1,7 +1,8 @@
 package bigdl_caffe;
 
+import bigdl_caffe.jvm.Json;
 import com.fasterxml.jackson.databind.JsonNode;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 
@@ -17,8 +18,8 @@ public class CaffeException extends RuntimeException {
     public static final String PYTHON = "PythonError";
 
     private final String kind;
-    private final List<String> problems;
-    private final List<String> layers;
+    private final String[] problems;
+    private final String[] layers;
     private final String file;
     private final int line;
     private final int column;
@@ -34,8 +35,8 @@ public class CaffeException extends RuntimeException {
     public CaffeException(String message, Throwable cause) {
         super(message, cause);
         kind = PYTHON;
-        problems = Collections.singletonList(message);
-        layers = Collections.emptyList();
+        problems = new String[] {message};
+        layers = new String[0];
         file = null;
         line = 0;
         column = 0;
@@ -52,8 +53,8 @@ public class CaffeException extends RuntimeException {
     public CaffeException(JsonNode told, Throwable cause) {
         super(told.get("message").asText(), cause);
         kind = told.get("kind").asText();
-        problems = texts(told.get("problems"));
-        layers = texts(told.get("layers"));
+        problems = Json.as(String[].class, told.get("problems"));
+        layers = Json.as(String[].class, told.get("layers"));
         file = told.get("file").asText(null);
         line = told.get("line").asInt();
         column = told.get("column").asInt();
@@ -68,12 +69,12 @@ public class CaffeException extends RuntimeException {
 
     /** Returns every problem, in the order they were found. */
     public List<String> problems() {
-        return problems;
+        return Collections.unmodifiableList(Arrays.asList(problems));
     }
 
     /** Returns the names of the layers that the problems are about. */
     public List<String> layers() {
-        return layers;
+        return Collections.unmodifiableList(Arrays.asList(layers));
     }
 
     /** Returns the file that could not be read, or null. */
@@ -99,11 +100,5 @@ public class CaffeException extends RuntimeException {
     /** Returns Python's traceback, or "". */
     public String pythonTraceback() {
         return trace;
-    }
-
-    private static List<String> texts(JsonNode list) {
-        List<String> texts = new ArrayList<>();
-        list.forEach(each -> texts.add(each.asText()));
-        return Collections.unmodifiableList(texts);
     }
 }
