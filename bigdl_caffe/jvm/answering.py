@@ -59,5 +59,5 @@ def _call(request: Any, models: Models) -> Call:
     given = {name: models[key] for name, key in told["models"].items()}
     rows = {}
     if spark is not None:
-        rows = {name: DataFrame(java, spark) for name, java in request.objects().items()}
+        rows = {name: DataFrame(request.object(name), spark) for name in told["objects"]}
     return Call({**told["arguments"], **given, **rows}, spark)

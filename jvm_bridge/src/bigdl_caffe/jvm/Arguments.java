@@ -48,8 +48,8 @@ public final class Arguments {
         return this;
     }
 
-    Map<String, Object> objects() {
-        return objects;
+    Object object(String name) {
+        return objects.get(name);
     }
 
     /** Returns the session of its DataFrames, else the present one, else null. */
@@ -57,7 +57,10 @@ public final class Arguments {
         return session != null ? session : Sessions.present();
     }
 
-    /** Returns its plain data and models, as {@code service} knows them. */
+    /**
+     * Returns its plain data, models as {@code service} knows them, and names of objects, which
+     * Python takes one by one: py4j asks the JVM a hundred times to walk through a map.
+     */
     Map<String, Object> in(Service service) {
         Map<String, Object> all = new LinkedHashMap<>(plain);
         Map<String, Integer> ids = new LinkedHashMap<>();
@@ -65,6 +68,7 @@ public final class Arguments {
         Map<String, Object> told = new LinkedHashMap<>();
         told.put("arguments", all);
         told.put("models", ids);
+        told.put("objects", objects.keySet());
         return told;
     }
 }

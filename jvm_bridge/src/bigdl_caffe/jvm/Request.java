@@ -1,7 +1,6 @@
 package bigdl_caffe.jvm;
 
 import bigdl_caffe.CaffeException;
-import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -32,14 +31,14 @@ public final class Request {
         return call;
     }
 
-    /** Returns its plain arguments. */
+    /** Returns its plain arguments, its models, and the names of its objects. */
     public String json() {
         return json;
     }
 
-    /** Returns its arguments that are objects of the JVM, by name. */
-    public Map<String, Object> objects() {
-        return arguments.objects();
+    /** Returns its argument {@code name}, which is an object of the JVM. */
+    public Object object(String name) {
+        return arguments.object(name);
     }
 
     /** Returns the session to work in, or null where there is none. */
