@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -132,10 +133,16 @@ def from_java(stage: type[S], java: Any) -> S:
         The JVM's bigdl_caffe.spark.CaffeModel or CaffeEstimator.
     """
     told = json.loads(java.forPython())
-    model = Model.open_bundle(told["bundle"]) if told["bundle"] else None
-    made = stage(model, **told["params"])
+    made = stage(_taken(told["bundle"]) if "bundle" in told else None, **told["params"])
     made._resetUid(java.uid())
     return made
+
+
+def _taken(bundle: str) -> Model:
+    """Open a model's file that is there for this alone; what is mapped stays when it goes."""
+    model = Model.open_bundle(bundle)
+    shutil.rmtree(os.path.dirname(bundle))
+    return model
 
 
 def check_registered(saved: Mapping[str, str]) -> None:

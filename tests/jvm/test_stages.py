@@ -146,7 +146,9 @@ def die(jvm: Any) -> None:
 
 @pytest.mark.spark
 @pytest.mark.slow
-def test_it_trains_as_python_does(jvm: Any, spark: SparkSession, tmp_path: Path) -> None:
+def test_it_trains_as_python_does(
+    jvm: Any, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, data = trainable(tmp_path), rows(spark)
     how = {**HOW, "validationCol": "held", "predictionCol": "prediction"}
     estimator = jvm.bigdl_caffe.spark.CaffeEstimator(in_jvm(jvm, model, tmp_path))
@@ -161,7 +163,14 @@ def test_it_trains_as_python_does(jvm: Any, spark: SparkSession, tmp_path: Path)
     assert fitted.parent().uid() == estimator.uid()
     scored = DataFrame(fitted.transform(data._jdf), spark)
     assert scored.collect() == expected.transform(data).collect()
+    opened: list[Any] = []
+    open_bundle = Model.open_bundle
+    monkeypatch.setattr(Model, "open_bundle", lambda path: opened.append(path) or open_bundle(path))
     die(jvm)
     serve(spark)  # in its place, which the model comes to from a file
     assert DataFrame(fitted.transform(data._jdf), spark).collect() == scored.collect()
+    (bundle,) = opened
+    assert Path(bundle).exists()
+    fitted.model().close()
+    assert not Path(bundle).parent.exists()
     assert estimator.transformSchema(data._jdf.schema()).json() == scored._jdf.schema().json()

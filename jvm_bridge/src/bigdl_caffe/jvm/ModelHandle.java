@@ -1,5 +1,6 @@
 package bigdl_caffe.jvm;
 
+import java.io.File;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -35,6 +36,18 @@ public final class ModelHandle implements AutoCloseable {
     public static ModelHandle of(Answer answer, String call, Arguments arguments) {
         ModelHandle made = new ModelHandle(call, arguments);
         made.place.put(answer.service(), id(answer));
+        return made;
+    }
+
+    /**
+     * Keeps a model that a call has made, and written as a bundle, too, which goes with it.
+     *
+     * @param answer what the call answered: {"model": id}
+     * @param bundle what {@link Bundles#create} returned
+     */
+    public static ModelHandle of(Answer answer, File bundle) {
+        ModelHandle made = of(answer, "open_bundle", Arguments.of("path", bundle.getPath()));
+        made.place.own(bundle);
         return made;
     }
 

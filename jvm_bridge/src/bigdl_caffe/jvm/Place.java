@@ -1,12 +1,14 @@
 package bigdl_caffe.jvm;
 
 import bigdl_caffe.CaffeException;
+import java.io.File;
 
 /** Where a model is: its id in a Python process. */
 final class Place {
     private Service service;
     private int id;
     private boolean closed;
+    private File bundle;
 
     synchronized void put(Service where, int number) {
         service = where;
@@ -34,8 +36,15 @@ final class Place {
         service = null;
     }
 
+    synchronized void own(File file) {
+        bundle = file;
+    }
+
     synchronized void close() {
         closed = true;
         leave();
+        if (bundle != null) {
+            Bundles.delete(bundle);
+        }
     }
 }

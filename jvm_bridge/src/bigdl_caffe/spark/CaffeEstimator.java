@@ -3,10 +3,12 @@ package bigdl_caffe.spark;
 import bigdl_caffe.Model;
 import bigdl_caffe.jvm.Answer;
 import bigdl_caffe.jvm.Arguments;
+import bigdl_caffe.jvm.Bundles;
 import bigdl_caffe.jvm.Json;
 import bigdl_caffe.jvm.ModelHandle;
 import bigdl_caffe.jvm.Python;
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.File;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.apache.spark.ml.param.ParamMap;
@@ -105,10 +107,9 @@ public final class CaffeEstimator extends CaffeEstimatorParams implements MLWrit
 
     /** Trains; the model is kept in a file too, which outlives the Python process. */
     private CaffeModel fitted(String call, Arguments arguments) {
-        String bundle = Stages.newBundle();
-        Answer answer = Python.ask(call, arguments.and("bundle", bundle));
-        Arguments kept = Arguments.of("path", bundle);
-        Model trained = new Model(ModelHandle.of(answer, "open_bundle", kept));
+        File bundle = Bundles.create();
+        Answer answer = Python.ask(call, arguments.and("bundle", bundle.getPath()));
+        Model trained = new Model(ModelHandle.of(answer, bundle));
         JsonNode told = answer.json();
         CaffeModel made = new CaffeModel(
                 told.get("uid").asText(), trained, history(told.get("history")));

@@ -2,13 +2,10 @@ package bigdl_caffe.spark;
 
 import bigdl_caffe.Model;
 import bigdl_caffe.jvm.Arguments;
+import bigdl_caffe.jvm.Bundles;
 import bigdl_caffe.jvm.Json;
 import bigdl_caffe.jvm.Python;
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.File;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.apache.spark.ml.param.Param;
@@ -46,24 +43,12 @@ final class Stages {
     static String forPython(Params stage, Model model) {
         Map<String, Object> told = new LinkedHashMap<>();
         told.put("params", given(stage));
-        told.put("bundle", model == null ? null : newBundle());
         if (model != null) {
-            model.writeBundle((String) told.get("bundle"));
+            String bundle = Bundles.create().getPath();
+            model.writeBundle(bundle);
+            told.put("bundle", bundle);
         }
         return Json.write(told);
-    }
-
-    /** Returns a path for a model's file, which is there until the JVM ends. */
-    static String newBundle() {
-        try {
-            File folder = Files.createTempDirectory("bigdl-caffe-").toFile();
-            File bundle = new File(folder, "model.arrow");
-            folder.deleteOnExit();
-            bundle.deleteOnExit();
-            return bundle.getPath();
-        } catch (IOException error) {
-            throw new UncheckedIOException("the JVM's temporary folder takes no model", error);
-        }
     }
 
     private static Map<String, Object> given(Params stage) {
