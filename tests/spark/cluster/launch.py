@@ -17,6 +17,8 @@ import pyspark
 from bigdl_caffe.spark.java import ensure_java
 from tests.paths import REPO
 
+HERE = Path(pyspark.__file__).parent
+"""The Spark of the pyspark that is imported here."""
 PROGRAMS = Path(__file__).parent / "programs"
 NET = [str(REPO / "examples" / "digits" / f"lenet.{end}") for end in ("prototxt", "caffemodel")]
 _SECONDS = 300
@@ -38,11 +40,11 @@ class Spark:
     env: dict[str, str]
 
     @classmethod
-    def make(cls, folder: Path) -> Spark:
-        """Link the pyspark that is imported here: executors leave files in their SPARK_HOME."""
+    def make(cls, folder: Path, source: Path = HERE) -> Spark:
+        """Link the pyspark in ``source``: executors leave files in their SPARK_HOME."""
         home = folder / "spark"
         home.mkdir()
-        for part in Path(pyspark.__file__).parent.iterdir():
+        for part in source.iterdir():
             if part.name != "work":
                 (home / part.name).symlink_to(part)
         java = ensure_java()
@@ -68,12 +70,23 @@ class Spark:
         pythons = {"spark.pyspark.python": python, "spark.pyspark.driver.python": sys.executable}
         path = {"PYTHONPATH": str(REPO)}
         there = {f"spark.executorEnv.{k}": v for k, v in path.items() if installed}
-        settings = {**_SETTINGS, **pythons, **there, **(conf or {})}
-        command = [self.home / "bin" / "spark-submit", "--master", master]
-        for name, value in settings.items():
-            command += ["--conf", f"{name}={value}"]
-        command += [*map(str, options), str(program), *map(str, arguments)]
+        settings = {**pythons, **there, **(conf or {})}
+        command = [*self.command("spark-submit", master, settings), *map(str, options)]
+        command += [str(program), *map(str, arguments)]
         return run(command, self.env | (path if installed else {}), self.home.parent)
+
+    def shell(self, typed: str, folder: Path, *options: str | Path) -> Done:
+        """Type into spark-shell, which stands in ``folder``."""
+        path = {"PYTHONPATH": str(REPO)}
+        settings = {"spark.pyspark.python": sys.executable, "spark.executorEnv.PYTHONPATH": REPO}
+        command = [*self.command("spark-shell", "local[2]", settings), *options]
+        return run(command, self.env | path, folder, typed)
+
+    def command(self, name: str, master: str, conf: Mapping[str, object]) -> list[str | Path]:
+        """Return how a program of Spark's own begins."""
+        settings = [f"{name}={value}" for name, value in {**_SETTINGS, **conf}.items()]
+        given = [word for setting in settings for word in ("--conf", setting)]
+        return [self.home / "bin" / name, "--master", master, *given]
 
 
 @dataclass(frozen=True)
@@ -90,19 +103,22 @@ class Done:
         return json.loads(self.out.strip().splitlines()[-1])
 
 
-def run(command: Sequence[str | Path], env: Mapping[str, str], folder: Path) -> Done:
+def run(
+    command: Sequence[str | Path], env: Mapping[str, str], folder: Path, typed: str | None = None
+) -> Done:
     """Run ``command`` in a group of processes of its own, none of which outlives it."""
     process = subprocess.Popen(
         command,
         cwd=folder,
         env=env,
         text=True,
+        stdin=None if typed is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
     try:
-        out, err = process.communicate(timeout=_SECONDS)
+        out, err = process.communicate(typed, timeout=_SECONDS)
     finally:
         end_group(process)
     return Done(process.returncode, out, err)
