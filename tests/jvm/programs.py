@@ -28,7 +28,7 @@ def needs(spark: str) -> list[Any]:
 def scala(spark: Spark, folder: Path, *sources: Path) -> None:
     """Compile by the Scala that this Spark's shell has, which any Java runs."""
     java = Path(spark.env["JAVA_HOME"]) / "bin" / "java"
-    command = [java, "-cp", _jars(spark), "scala.tools.nsc.Main", "-classpath", _classpath(spark)]
+    command = [java, "-cp", _jars(spark), "scala.tools.nsc.Main", "-classpath", classpath(spark)]
     _compile([*command, "-deprecation", "-feature", "-d", folder, *sources], spark)
 
 
@@ -39,7 +39,7 @@ def java(spark: Spark, folder: Path, *sources: Path) -> None:
         pytest.skip("there is no javac here")
     # Spark's jars name others that are not there (path), and annotations (classfile).
     lint = ["-Xlint:all,-path,-classfile", "-Werror", "-proc:none"]
-    _compile([javac, *lint, "-cp", _classpath(spark), "-d", folder, *sources], spark)
+    _compile([javac, *lint, "-cp", classpath(spark), "-d", folder, *sources], spark)
 
 
 def jar(classes: Path) -> Path:
@@ -53,7 +53,8 @@ def _compile(command: list[Any], spark: Spark) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _classpath(spark: Spark) -> str:
+def classpath(spark: Spark) -> str:
+    """Return the class path of what is compiled here, and of what runs without spark-submit."""
     return os.pathsep.join([_jars(spark), jar_path()])
 
 
