@@ -14,9 +14,6 @@ import java.util.List;
 public class CaffeException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
-    /** The kind of an error of the Python process itself: missing, wrong, or dead. */
-    public static final String PYTHON = "PythonError";
-
     private final String kind;
     private final String[] problems;
     private final String[] layers;
@@ -27,14 +24,19 @@ public class CaffeException extends RuntimeException {
     private final String trace;
 
     /**
-     * An error of the Python process itself.
+     * An error that the JVM finds by itself.
      *
-     * @param message what happened and what to do
+     * @param message what was found, where, and what to do
      * @param cause what told of it, or null
      */
     public CaffeException(String message, Throwable cause) {
+        this("CaffeError", message, cause);
+    }
+
+    /** An error of this kind that the JVM finds by itself. */
+    protected CaffeException(String kind, String message, Throwable cause) {
         super(message, cause);
-        kind = PYTHON;
+        this.kind = kind;
         problems = new String[] {message};
         layers = new String[0];
         file = null;
@@ -62,7 +64,10 @@ public class CaffeException extends RuntimeException {
         trace = told.get("trace").asText();
     }
 
-    /** Returns the Python class: ParseError, ShapeError, and so on, or {@link #PYTHON}. */
+    /**
+     * Returns Python's name of its class: ParseError, ShapeError and so on; PythonError where the
+     * Python process itself is missing, wrong or dead.
+     */
     public String kind() {
         return kind;
     }

@@ -52,11 +52,11 @@ final class Child {
         } catch (ExecutionException failed) {
             throw (CaffeException) failed.getCause();
         } catch (TimeoutException slow) {
-            throw new CaffeException(
+            throw new PythonException(
                     interpreter + " has not answered for " + START_SECONDS + " s", slow);
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
-            throw new CaffeException("interrupted while Python started", interrupted);
+            throw new PythonException("interrupted while Python started", interrupted);
         }
     }
 

@@ -1,6 +1,5 @@
 package bigdl_caffe.jvm;
 
-import bigdl_caffe.CaffeException;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.File;
 import java.io.IOException;
@@ -82,7 +81,7 @@ final class Interpreter {
 
     private void check(String what, String there, String here, String remedy) {
         if (!there.equals(here)) {
-            throw new CaffeException(this + " has " + what + " " + there + " and the JVM " + here
+            throw new PythonException(this + " has " + what + " " + there + " and the JVM " + here
                     + ": " + remedy + ", or " + REMEDY, null);
         }
     }

@@ -1,9 +1,7 @@
 package bigdl_caffe.jvm;
 
-import bigdl_caffe.CaffeException;
-
 /** A call that no process has begun with before it ended: it can be made again. */
-final class NeverBegun extends CaffeException {
+final class NeverBegun extends PythonException {
     private static final long serialVersionUID = 1L;
 
     NeverBegun(String message) {

@@ -70,7 +70,7 @@ public final class Request {
         String message = why + ", before it had answered '" + call
                 + "': call again, which starts another";
         answer.completeExceptionally(
-                begun ? new CaffeException(message, null) : new NeverBegun(message));
+                begun ? new PythonException(message, null) : new NeverBegun(message));
     }
 
     Answer await() {
@@ -78,7 +78,7 @@ public final class Request {
             return answer.get();
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
-            throw new CaffeException(
+            throw new PythonException(
                     "the thread was interrupted while Python was at '" + call
                             + "', which goes on: cancel its Spark jobs by their job group",
                     interrupted);

@@ -1,6 +1,5 @@
 package bigdl_caffe.jvm;
 
-import bigdl_caffe.CaffeException;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
@@ -71,7 +70,7 @@ public final class Service {
 
     void end(String why) {
         if (ended.complete(why)) {
-            hello.completeExceptionally(new CaffeException(why, null));
+            hello.completeExceptionally(new PythonException(why, null));
             waiting.add(Optional.empty());
             open.forEach(this::failIfEnded);
         }
