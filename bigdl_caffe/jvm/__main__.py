@@ -28,11 +28,9 @@ def main() -> None:
 
 
 def _serve(service: Any) -> None:
-    from bigdl_caffe.jvm.answering import (
-        answer_all,
-    )  # torch only once the JVM knows of this process
+    from bigdl_caffe.jvm import answering  # torch, only once the JVM knows of this process
 
-    answer_all(service)
+    answering.answer_all(service)
 
 
 def _versions() -> dict[str, str]:
