@@ -31,12 +31,12 @@ def answer_all(service: Any) -> None:
         The JVM's bigdl_caffe.jvm.Service.
     """
     models: Models = {}
-    with ThreadPoolExecutor(_THREADS, "bigdl-caffe-jvm") as threads:
-        ids = itertools.count()
-        while (request := service.next()) is not None:
-            for forgotten in iter(service.nextForgotten, -1):
-                models.pop(forgotten, None)
-            threads.submit(_answer, request, models, ids)
+    threads, ids = ThreadPoolExecutor(_THREADS, "bigdl-caffe-jvm"), itertools.count()
+    while (request := service.next()) is not None:
+        for forgotten in iter(service.nextForgotten, -1):
+            models.pop(forgotten, None)
+        threads.submit(_answer, request, models, ids)
+    threads.shutdown(wait=False, cancel_futures=True)  # nobody waits for their answers any more
 
 
 def _answer(request: Any, models: Models, ids: Iterator[int]) -> None:
@@ -50,7 +50,15 @@ def _answer(request: Any, models: Models, ids: Iterator[int]) -> None:
         java = None if answer.frame is None else answer.frame._jdf
         request.succeed(json.dumps(told), java)
     except BaseException as error:  # whatever it is, it is the caller's, who waits for it
-        request.fail(json.dumps(problem(error)), caused(error))
+        request.fail(_told(error), caused(error))
+
+
+def _told(error: BaseException) -> str:
+    """Return JSON of an error, or of why there is none: its caller waits for an answer."""
+    try:
+        return json.dumps(problem(error))
+    except Exception as untold:  # of a class of the user's, which can hold anything
+        return json.dumps(problem(untold))
 
 
 def _call(request: Any, models: Models) -> Call:

@@ -20,8 +20,19 @@ def session(java: Any) -> SparkSession:
         The JVM's SparkSession.
     """
     with _ONE_AT_A_TIME:
-        context = SparkContext._active_spark_context or _context(java)
+        context = SparkContext._active_spark_context or _begin(java)
     return SparkSession(context, java)
+
+
+def _begin(java: Any) -> SparkContext:
+    """Attach; the JVM keeps its default session, which PySpark's first session would become."""
+    context = _context(java)
+    assert context._jvm is not None  # the context came from it
+    sessions = context._jvm.org.apache.spark.sql.SparkSession
+    default = sessions.getDefaultSession()
+    SparkSession(context, default.get() if default.isDefined() else java)
+    sessions.setActiveSession(java)  # as it was before
+    return context
 
 
 def _context(java: Any) -> SparkContext:

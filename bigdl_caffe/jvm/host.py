@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 
 from py4j.java_gateway import JavaClass
 from pyspark.sql import SparkSession
@@ -12,6 +13,9 @@ from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.jvm.answering import answer_all
 from bigdl_caffe.jvm.jar import jar_path
 from bigdl_caffe.spark.ways import is_connect
+
+_PROGRAM = str(uuid.uuid4())
+"""Which this is: a notebook's JVM can outlive its Python, and the next then serves."""
 
 
 def serve(spark: SparkSession) -> None:
@@ -43,6 +47,6 @@ def serve(spark: SparkSession) -> None:
             f"the jar is of bigdl_caffe {python.version()}, and this is {__version__}: take the "
             f"one that `bigdl-caffe jar` prints"
         )
-    if (service := python.host()) is not None:
+    if (service := python.host(_PROGRAM)) is not None:
         name = "bigdl-caffe-serve"
         threading.Thread(target=answer_all, args=(service,), name=name, daemon=True).start()

@@ -15,15 +15,16 @@ from bigdl_caffe.spark.session import plain_words
 def problem(error: BaseException) -> dict[str, Any]:
     """Return what there is to tell of an error, as JSON can hold it."""
     message = _message(error)
-    offset = getattr(error, "offset", None)
+    ours = error if isinstance(error, CaffeError) else CaffeError(message)
+    offset = getattr(ours, "offset", None)
     return {
         "kind": type(error).__name__,
         "message": message,
-        "problems": error.problems if isinstance(error, CaffeError) else [message],
-        "layers": error.layers if isinstance(error, CaffeError) else [],
-        "file": getattr(error, "file", None),
-        "line": getattr(error, "line", 0),
-        "column": getattr(error, "column", 0),
+        "problems": ours.problems,
+        "layers": ours.layers,
+        "file": getattr(ours, "file", None),
+        "line": getattr(ours, "line", 0),
+        "column": getattr(ours, "column", 0),
         "offset": -1 if offset is None else offset,
         "trace": "".join(traceback.format_exception(error)),
     }

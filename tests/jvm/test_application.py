@@ -13,7 +13,7 @@ from py4j.java_gateway import JavaPackage
 from pyspark.sql import SparkSession
 
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.jvm import serve
+from bigdl_caffe.jvm import answering, serve
 from tests.jvm.bare import bare_jvm, children
 from tests.jvm.test_life import FILES, load, wait_for
 
@@ -31,6 +31,11 @@ def java() -> Iterator[Any]:
 @pytest.mark.slow
 def test_rows_outlive_python_which_ends_with_the_application(java: Any) -> None:
     spark = java.jvm.org.apache.spark.sql.SparkSession.builder().getOrCreate()
+    sessions, own = java.jvm.org.apache.spark.sql.SparkSession, spark.newSession()
+    sessions.setActiveSession(own)
+    load(java).close()  # with which Python attaches
+    assert sessions.getDefaultSession().get().equals(spark)
+    assert sessions.getActiveSession().get().equals(own)
     spark.sparkContext().setJobGroup("mine", "what I asked for", False)
     images = spark.read().format("binaryFile").load(IMAGES).limit(20)
     model = load(java)
@@ -59,6 +64,27 @@ def test_a_pyspark_program_answers_itself(spark: SparkSession, jvm: Any) -> None
     serve(spark)
     assert "conv1" in jvm.bigdl_caffe.Module.loadCaffeModel(*FILES).summary()
     assert children(SimpleNamespace(jvm=jvm)) == []
+
+
+def test_another_program_can_come_after_the_one_that_served(spark: SparkSession, jvm: Any) -> None:
+    model = jvm.bigdl_caffe.Module.loadCaffeModel(*FILES)
+    assert jvm.bigdl_caffe.jvm.Python.host("another") is not None
+    serve(spark)
+    assert "conv1" in model.summary()
+
+
+def test_an_error_that_cannot_be_told_is_answered() -> None:
+    class UntoldError(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    def fail() -> None:
+        raise UntoldError
+
+    answers: list[str] = []
+    request = SimpleNamespace(begin=fail, fail=lambda told, cause: answers.append(told))
+    answering._answer(request, {}, iter([0]))
+    assert "no words" in answers[0]
 
 
 def test_serving_needs_the_jar() -> None:

@@ -38,12 +38,19 @@ def load(java: Any, *files: str) -> Any:
 
 def forward(java: Any, model: Any) -> bytes:
     """Return the bytes of what the model makes of one row."""
-    data, shape = java.new_array(java.jvm.float, ROW.size), java.new_array(java.jvm.int, 4)
+    data = java.new_array(java.jvm.float, ROW.size)
     for i, number in enumerate(ROW.tolist()):
         data[i] = number
-    for i, size in enumerate((1, 1, 8, 8)):
-        shape[i] = size
-    return np.array(list(model.forward(data, shape).data()), np.float32).tobytes()
+    made = model.forward(data, integers(java, 1, 1, 8, 8)).data()
+    return np.array(list(made), np.float32).tobytes()
+
+
+def integers(java: Any, *numbers: int) -> Any:
+    """Return an int[]."""
+    array = java.new_array(java.jvm.int, len(numbers))
+    for i, number in enumerate(numbers):
+        array[i] = number
+    return array
 
 
 def fails(call: Callable[[], Any]) -> dict[str, Any]:
@@ -97,7 +104,9 @@ def test_two_models_and_two_threads_at_once(java: Any, expected: bytes) -> None:
 
 
 def test_a_kill_fails_the_call_at_once_and_models_come_back(java: Any, expected: bytes) -> None:
-    model = load(java).freeze(texts(java, "conv1"))
+    model, shapes = load(java).freeze(texts(java, "conv1")), java.jvm.bigdl_caffe.LoadOptions()
+    shaped = load(java, *FILES, shapes.inputShape("data", integers(java, 3, 1, 8, 8)))
+    shapes.inputShape("data", integers(java, 5, 1, 8, 8))  # which is for the next model
     part = model.newGraph(texts(java, "ip1"))
     options = java.jvm.bigdl_caffe.LoadOptions().imports(texts(java, "tests.jvm.slow_import"))
     with ThreadPoolExecutor(1) as threads:
@@ -111,6 +120,7 @@ def test_a_kill_fails_the_call_at_once_and_models_come_back(java: Any, expected:
     assert "killed by signal 9, before it had answered 'load_caffe_model'" in error["getMessage"]
     assert forward(java, model) == expected
     assert list(part.outputs()) == ["ip1"]
+    assert list(shaped.inputs()["data"]) == [3, 1, 8, 8]
     assert len(children(java)) == 1
 
 

@@ -24,6 +24,13 @@ public final class Answer {
         return object;
     }
 
+    /** Lets Python forget a model that it made for nobody. */
+    void drop() {
+        if (json.has("model")) {
+            service.forget(json.get("model").asInt());
+        }
+    }
+
     /** Returns the process that answered. */
     Service service() {
         return service;

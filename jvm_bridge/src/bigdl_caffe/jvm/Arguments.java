@@ -30,7 +30,7 @@ public final class Arguments {
      */
     public Arguments and(String name, Object value) {
         if (value != null) {
-            plain.put(name, value);
+            plain.put(name, Json.tree(value)); // as it is now: a model may need it once more
         }
         return this;
     }

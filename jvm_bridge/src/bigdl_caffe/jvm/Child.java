@@ -66,15 +66,17 @@ final class Child {
             launch();
             service.ended().thenRun(process::destroy);
             int code = process.waitFor();
-            boolean hadBegun = service.hello().isDone();
+            boolean hadBegun = service.hasBegun();
             service.end(interpreter.ended(code, words.lastLine(), hadBegun));
-        } catch (IOException error) {
+        } catch (IOException | RuntimeException error) {
             service.end(interpreter.missing(error));
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
             service.end("the JVM is ending");
         } finally {
-            gateway.shutdown();
+            if (gateway != null) {
+                gateway.shutdown();
+            }
         }
     }
 

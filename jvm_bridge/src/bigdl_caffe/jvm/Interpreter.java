@@ -2,7 +2,6 @@ package bigdl_caffe.jvm;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.File;
-import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -59,7 +58,7 @@ final class Interpreter {
     }
 
     /** Says why the process could not be started. */
-    String missing(IOException error) {
+    String missing(Exception error) {
         return "Python could not be started (" + error.getMessage() + "): " + REMEDY;
     }
 
@@ -75,7 +74,7 @@ final class Interpreter {
     void check(JsonNode versions) {
         check("bigdl_caffe", versions.get("bigdl_caffe").asText(), Jar.version(),
                 "use the jar that `bigdl-caffe jar` prints there");
-        check("pyspark", versions.get("pyspark").asText(), Jar.sparkVersion(),
+        check("pyspark", release(versions.get("pyspark").asText()), release(Jar.sparkVersion()),
                 "set SPARK_HOME to the Spark that runs, or install that pyspark there");
     }
 
@@ -84,6 +83,11 @@ final class Interpreter {
             throw new PythonException(this + " has " + what + " " + there + " and the JVM " + here
                     + ": " + remedy + ", or " + REMEDY, null);
         }
+    }
+
+    /** Returns the numbers, without what a vendor adds in one way here and another there. */
+    private static String release(String version) {
+        return version.replaceFirst("^(\\d+\\.\\d+\\.\\d+).*", "$1");
     }
 
     @Override

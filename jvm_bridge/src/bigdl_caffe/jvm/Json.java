@@ -23,6 +23,11 @@ public final class Json {
         }
     }
 
+    /** Returns {@code value} as it is now, whatever becomes of its maps, lists and arrays. */
+    static JsonNode tree(Object value) {
+        return MAPPER.valueToTree(value);
+    }
+
     /** Returns what {@code text} holds. */
     public static JsonNode read(String text) {
         try {

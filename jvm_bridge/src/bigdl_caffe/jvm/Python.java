@@ -11,7 +11,7 @@ public final class Python {
     private static final String OVER = "the Spark application has ended";
 
     private static Service current;
-    private static boolean hosted;
+    private static String host;
     private static SparkContext watched;
 
     private Python() {}
@@ -38,17 +38,18 @@ public final class Python {
     /**
      * Lets the Python program that runs this JVM do the work, from now on.
      *
+     * @param program what tells it from another, which it may come after
      * @return what it takes its work from, or null if it does it already
      */
-    public static synchronized Service host() {
-        if (isAlive() && hosted) {
+    public static synchronized Service host(String program) {
+        if (isAlive() && program.equals(host)) {
             return null;
         }
         if (isAlive()) {
-            current.end("the Python program does its work now");
+            current.end("another Python program does the work now");
         }
         current = new Service();
-        hosted = true;
+        host = program;
         endWithApplication();
         return current;
     }
@@ -62,7 +63,7 @@ public final class Python {
     private static synchronized Service service() {
         if (!isAlive()) {
             current = Child.start(Sessions.present());
-            hosted = false;
+            host = null;
         }
         endWithApplication();
         return current;

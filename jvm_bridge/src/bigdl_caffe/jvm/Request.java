@@ -15,7 +15,7 @@ public final class Request {
     private final SparkSession session;
     private final Properties properties;
     private final CompletableFuture<Answer> answer = new CompletableFuture<>();
-    private volatile boolean begun;
+    private boolean begun;
 
     Request(Service service, String call, Arguments arguments) {
         this.service = service;
@@ -48,11 +48,18 @@ public final class Request {
 
     /** Gives the present thread the caller's session, job group, pool and description. */
     public void begin() {
-        begun = true;
+        start();
         if (session != null) {
             SparkSession.setActiveSession(session);
             session.sparkContext().setLocalProperties((Properties) properties.clone());
         }
+    }
+
+    private synchronized void start() {
+        if (answer.isDone()) {
+            throw new IllegalStateException("'" + call + "' is another process's now");
+        }
+        begun = true;
     }
 
     /** Ends the call with an answer. */
@@ -66,11 +73,11 @@ public final class Request {
     }
 
     /** Ends the call, which will not be answered any more. */
-    void lose(String why) {
-        String message = why + ", before it had answered '" + call
-                + "': call again, which starts another";
-        answer.completeExceptionally(
-                begun ? new PythonException(message, null) : new NeverBegun(message));
+    synchronized void lose(String why) {
+        answer.completeExceptionally(begun
+                ? new PythonException(why + ", before it had answered '" + call
+                        + "': call again, which starts another", null)
+                : new NeverBegun(why));
     }
 
     Answer await() {
@@ -78,6 +85,7 @@ public final class Request {
             return answer.get();
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
+            answer.thenAccept(Answer::drop);
             throw new PythonException(
                     "the thread was interrupted while Python was at '" + call
                             + "', which goes on: cancel its Spark jobs by their job group",

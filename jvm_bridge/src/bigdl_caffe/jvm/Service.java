@@ -21,6 +21,7 @@ public final class Service {
     private final Queue<Integer> forgotten = new ConcurrentLinkedQueue<>();
     private final CompletableFuture<String> hello = new CompletableFuture<>();
     private final CompletableFuture<String> ended = new CompletableFuture<>();
+    private volatile boolean begun;
 
     /** Is told by a process that it is there, and of which versions. */
     public void hello(String versions) {
@@ -29,6 +30,7 @@ public final class Service {
 
     /** Waits for a request and returns it, or null when there will be none any more. */
     public Request next() throws InterruptedException {
+        begun = true;
         return waiting.take().orElse(null);
     }
 
@@ -45,6 +47,11 @@ public final class Service {
     /** Returns what completes, with the reason, when the service ends. */
     CompletableFuture<String> ended() {
         return ended;
+    }
+
+    /** Returns whether the process has come as far as to take its work. */
+    boolean hasBegun() {
+        return begun;
     }
 
     boolean isAlive() {

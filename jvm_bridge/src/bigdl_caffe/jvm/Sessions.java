@@ -7,10 +7,16 @@ import scala.Option;
 final class Sessions {
     private Sessions() {}
 
-    /** Returns the active session, else the default one, else null; never a stopped one. */
+    /**
+     * Returns the active session, else the default one, else null; none that is stopped, which
+     * a thread may still have as its active one.
+     */
     static SparkSession present() {
-        Option<SparkSession> active = SparkSession.getActiveSession();
-        Option<SparkSession> found = active.isDefined() ? active : SparkSession.getDefaultSession();
+        SparkSession active = living(SparkSession.getActiveSession());
+        return active != null ? active : living(SparkSession.getDefaultSession());
+    }
+
+    private static SparkSession living(Option<SparkSession> found) {
         boolean lives = found.isDefined() && !found.get().sparkContext().isStopped();
         return lives ? found.get() : null;
     }
