@@ -107,6 +107,7 @@ public final class CaffeEstimator extends CaffeEstimatorParams implements MLWrit
 
     /** Trains; the model is kept in a file too, which outlives the Python process. */
     private CaffeModel fitted(String call, Arguments arguments) {
+        BarrierTimer.makeDaemon();
         File bundle = Bundles.create();
         Answer answer = Python.ask(call, arguments.and("bundle", bundle.getPath()));
         Model trained = new Model(ModelHandle.of(answer, bundle));
