@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, BinaryIO
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from bigdl_caffe.jvm.call import Answer, Call
 from bigdl_caffe.model import Model
 
 _FLOAT = np.dtype("<f4")
+_RUNNING: WeakKeyDictionary[Model, threading.Lock] = WeakKeyDictionary()
 
 
 def _load_caffe_model(call: Call) -> Answer:
@@ -49,10 +52,11 @@ def _describe(call: Call) -> Answer:
 def _run(call: Call) -> Answer:
     given = dict(call.arguments)
     model, numbers, shapes = (given.pop(name) for name in ("model", "numbers", "shapes"))
-    model.reset()  # a call is a sequence of its own, as it is for predict
     with open(numbers, "r+b") as file:  # which is gone if the caller has not waited
         feed = {blob: _read(file, shape) for blob, shape in shapes.items()}
-        tops = model.run(feed, **given)
+        with _RUNNING.setdefault(model, threading.Lock()):
+            model.reset()  # a call is a sequence of its own, as it is for predict
+            tops = model.run(feed, **given)
         file.seek(0)
         file.truncate()
         for top in tops.values():
