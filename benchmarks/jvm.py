@@ -180,11 +180,11 @@ def main() -> None:
         found = {"start": starts(ways, paths, args.rounds), **measured(ways, paths, args.rounds)}
     print(f"{args.rows} rows, load average {os.getloadavg()[0]:.1f}\n")
     print("| what | Python | Scala | ratio | difference |\n|---|---|---|---|---|")
-    for what, ways in found.items():
+    for what, each in found.items():
         told = [
-            f"{statistics.median(s):.4g} s ({min(s):.4g} to {max(s):.4g})" for s in ways.values()
+            f"{statistics.median(s):.4g} s ({min(s):.4g} to {max(s):.4g})" for s in each.values()
         ]
-        python, scala = (statistics.median(s) for s in ways.values())
+        python, scala = (statistics.median(s) for s in each.values())
         print(f"| {what} | {' | '.join(told)} | {scala / python:.2f}× | {scala - python:.4g} s |")
 
 
