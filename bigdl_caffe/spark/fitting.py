@@ -107,7 +107,7 @@ def fit_own_data(
             "it out, or give a DataFrame"
         )
     ranks = given["num_workers"]
-    spark = SparkSession.builder.getOrCreate()
+    spark = SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
     check_session(spark, ranks, given["timeout"])
     solver, learner = solver_of(given, model), _learner(model, given)
     tests = []

@@ -107,7 +107,9 @@ def test_a_kill_fails_the_call_at_once_and_models_come_back(java: Any, expected:
     model, shapes = load(java).freeze(texts(java, "conv1")), java.jvm.bigdl_caffe.LoadOptions()
     shaped = load(java, *FILES, shapes.inputShape("data", integers(java, 3, 1, 8, 8)))
     shapes.inputShape("data", integers(java, 5, 1, 8, 8))  # which is for the next model
-    part = model.newGraph(texts(java, "ip1"))
+    whole = load(java)
+    part = whole.newGraph(texts(java, "ip1"))
+    whole.close()
     options = java.jvm.bigdl_caffe.LoadOptions().imports(texts(java, "tests.jvm.slow_import"))
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(fails, lambda: load(java, *FILES, options))
@@ -119,7 +121,7 @@ def test_a_kill_fails_the_call_at_once_and_models_come_back(java: Any, expected:
     assert error["kind"] == "PythonError"
     assert "killed by signal 9, before it had answered 'load_caffe_model'" in error["getMessage"]
     assert forward(java, model) == expected
-    assert list(part.outputs()) == ["ip1"]
+    assert "ip1" in part.summary()
     assert list(shaped.inputs()["data"]) == [3, 1, 8, 8]
     assert len(children(java)) == 1
 

@@ -58,6 +58,9 @@ public final class LoadOptions {
 
     /** Returns the arguments of loading these files. */
     Arguments arguments(String prototxt, String caffemodel) {
+        if (prototxt == null) {
+            throw new CaffeException("the prototxt is null: give the net's definition", null);
+        }
         Arguments arguments = Arguments.of("prototxt", prototxt).and("caffemodel", caffemodel);
         given.forEach(arguments::and);
         return arguments;

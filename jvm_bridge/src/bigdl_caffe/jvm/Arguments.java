@@ -1,5 +1,7 @@
 package bigdl_caffe.jvm;
 
+import bigdl_caffe.CaffeException;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -35,14 +37,18 @@ public final class Arguments {
         return this;
     }
 
-    /** Adds a model. */
+    /** Adds a model, which may be closed later: others that it is part of come back with it. */
     public Arguments and(String name, ModelHandle model) {
+        model.checkOpen();
         models.put(name, model);
         return this;
     }
 
     /** Adds a DataFrame, in whose session the call then works. */
     public Arguments and(String name, Dataset<?> rows) {
+        if (rows == null) {
+            throw new CaffeException("the rows are null: give a DataFrame", null);
+        }
         objects.put(name, rows.toDF());
         session = rows.sparkSession();
         return this;
@@ -50,6 +56,10 @@ public final class Arguments {
 
     Object object(String name) {
         return objects.get(name);
+    }
+
+    Collection<ModelHandle> models() {
+        return models.values();
     }
 
     /** Returns the session of its DataFrames, else the present one, else null. */

@@ -23,7 +23,7 @@ public final class Bundles {
     }
 
     /** Deletes what {@link #create} made. Who has mapped the file keeps what is in it. */
-    static void delete(File bundle) {
+    public static void delete(File bundle) {
         bundle.delete();
         bundle.getParentFile().delete();
     }

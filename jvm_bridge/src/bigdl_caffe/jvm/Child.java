@@ -1,13 +1,9 @@
 package bigdl_caffe.jvm;
 
-import bigdl_caffe.CaffeException;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.Map;
 import java.util.UUID;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import org.apache.spark.sql.SparkSession;
 import py4j.ClientServer;
 
@@ -17,10 +13,8 @@ import py4j.ClientServer;
  * <p>It ends when its standard input does, so it never outlives the JVM, however that ends.
  */
 final class Child {
-    private static final int START_SECONDS = 120;
-
-    private final Service service = new Service();
     private final Interpreter interpreter;
+    private final Service service;
     private final String secret = UUID.randomUUID().toString();
     private ClientServer gateway;
     private Process process;
@@ -28,36 +22,16 @@ final class Child {
 
     private Child(Interpreter interpreter) {
         this.interpreter = interpreter;
+        service = new Service(interpreter::check);
     }
 
-    /** Starts a process and returns its service, once it is there. */
+    /** Begins to start a process and returns its service. */
     static Service start(SparkSession session) {
         Child child = new Child(Interpreter.of(session));
         Thread run = new Thread(child::run, "bigdl-caffe-python");
         run.setDaemon(true); // py4j's threads are what the thread is that makes them
         run.start();
-        try {
-            return child.awaitHello();
-        } catch (RuntimeException error) {
-            child.service.end("the Python process could not be used");
-            throw error;
-        }
-    }
-
-    private Service awaitHello() {
-        try {
-            String versions = service.hello().get(START_SECONDS, TimeUnit.SECONDS);
-            interpreter.check(Json.read(versions));
-            return service;
-        } catch (ExecutionException failed) {
-            throw (CaffeException) failed.getCause();
-        } catch (TimeoutException slow) {
-            throw new PythonException(
-                    interpreter + " has not answered for " + START_SECONDS + " s", slow);
-        } catch (InterruptedException interrupted) {
-            Thread.currentThread().interrupt();
-            throw new PythonException("interrupted while Python started", interrupted);
-        }
+        return child.service;
     }
 
     /** Runs the process to its end. */

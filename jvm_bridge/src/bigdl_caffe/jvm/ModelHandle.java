@@ -16,13 +16,14 @@ public final class ModelHandle implements AutoCloseable {
 
     private ModelHandle(String call, Arguments arguments) {
         steps.add(new Step(call, arguments));
+        arguments.models().forEach(whole -> whole.place.share());
         Released.watch(this, place);
     }
 
     /** Makes a model by a call that answers with {"model": id}. */
     public static ModelHandle of(String call, Arguments arguments) {
         ModelHandle made = new ModelHandle(call, arguments);
-        Python.call(made::in);
+        Python.call(arguments.session(), made::in);
         return made;
     }
 
@@ -68,9 +69,13 @@ public final class ModelHandle implements AutoCloseable {
         place.close();
     }
 
+    /** Refuses to go on with a model that is closed. */
+    void checkOpen() {
+        place.checkOpen();
+    }
+
     /** Returns the model's id in {@code service}, where it is made if it is not there. */
     synchronized int in(Service service) {
-        place.checkOpen();
         if (!place.isIn(service)) {
             make(service);
         }

@@ -9,6 +9,7 @@ final class Place {
     private int id;
     private boolean closed;
     private File bundle;
+    private boolean shared;
 
     synchronized void put(Service where, int number) {
         service = where;
@@ -40,9 +41,26 @@ final class Place {
         bundle = file;
     }
 
+    /** Is told that another model is made of this one, and comes back by way of it. */
+    synchronized void share() {
+        shared = true;
+    }
+
     synchronized void close() {
         closed = true;
         leave();
+        if (!shared) {
+            deleteBundle();
+        }
+    }
+
+    /** Ends what nobody refers to any more, not even a model that is made of it. */
+    synchronized void collected() {
+        close();
+        deleteBundle();
+    }
+
+    private void deleteBundle() {
         if (bundle != null) {
             Bundles.delete(bundle);
         }

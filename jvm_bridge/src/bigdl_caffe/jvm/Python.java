@@ -23,15 +23,19 @@ public final class Python {
      * @throws bigdl_caffe.CaffeException for whatever goes wrong there
      */
     public static Answer ask(String call, Arguments arguments) {
-        return call(service -> service.ask(call, arguments));
+        return call(arguments.session(), service -> service.ask(call, arguments));
     }
 
-    /** Does something with the process that works now; with the next, if that one is dead. */
-    static <T> T call(Function<Service, T> work) {
+    /**
+     * Does something with the process that works now; with the next, if that one is dead.
+     *
+     * @param session with whose application the process ends, or null
+     */
+    static <T> T call(SparkSession session, Function<Service, T> work) {
         try {
-            return work.apply(service());
+            return work.apply(service(session));
         } catch (NeverBegun dead) {
-            return work.apply(service());
+            return work.apply(service(session));
         }
     }
 
@@ -48,9 +52,10 @@ public final class Python {
         if (isAlive()) {
             current.end("another Python program does the work now");
         }
-        current = new Service();
+        current = new Service(versions -> { }); // which Python has looked at
+        current.hello("{}");
         host = program;
-        endWithApplication();
+        endWith(Sessions.present());
         return current;
     }
 
@@ -60,12 +65,18 @@ public final class Python {
     }
 
     /** Returns the process that works now, which is started if there is none. */
-    private static synchronized Service service() {
+    private static Service service(SparkSession session) {
+        Service service = begun(session);
+        service.awaitHello();
+        return service;
+    }
+
+    private static synchronized Service begun(SparkSession session) {
         if (!isAlive()) {
-            current = Child.start(Sessions.present());
+            current = Child.start(session);
             host = null;
         }
-        endWithApplication();
+        endWith(session);
         return current;
     }
 
@@ -73,8 +84,7 @@ public final class Python {
         return current != null && current.isAlive();
     }
 
-    private static void endWithApplication() {
-        SparkSession session = Sessions.present();
+    private static void endWith(SparkSession session) {
         if (session == null || session.sparkContext() == watched) {
             return;
         }

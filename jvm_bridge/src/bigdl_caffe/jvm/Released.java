@@ -27,7 +27,7 @@ final class Released extends PhantomReference<ModelHandle> {
         Reference<?> found;
         while ((found = COLLECTED.poll()) != null) {
             WATCHED.remove(found);
-            ((Released) found).place.close();
+            ((Released) found).place.collected();
         }
     }
 }

@@ -1,5 +1,6 @@
 package bigdl_caffe.jvm;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
@@ -7,7 +8,11 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 
 /**
  * Where one Python process takes its work from. What Python uses of it is public.
@@ -16,12 +21,24 @@ import java.util.concurrent.LinkedBlockingQueue;
  * fails.
  */
 public final class Service {
+    private static final int START_SECONDS = 120;
+
     private final BlockingQueue<Optional<Request>> waiting = new LinkedBlockingQueue<>();
     private final Set<Request> open = ConcurrentHashMap.newKeySet();
     private final Queue<Integer> forgotten = new ConcurrentLinkedQueue<>();
     private final CompletableFuture<String> hello = new CompletableFuture<>();
     private final CompletableFuture<String> ended = new CompletableFuture<>();
+    private final Consumer<JsonNode> check;
     private volatile boolean begun;
+
+    /**
+     * Where a process will take its work from.
+     *
+     * @param check refuses, by a PythonException, versions that do not go with the JVM's
+     */
+    Service(Consumer<JsonNode> check) {
+        this.check = check;
+    }
 
     /** Is told by a process that it is there, and of which versions. */
     public void hello(String versions) {
@@ -40,8 +57,23 @@ public final class Service {
         return id == null ? -1 : id;
     }
 
-    CompletableFuture<String> hello() {
-        return hello;
+    /** Waits until the process is there, and of versions that go with the JVM's. */
+    void awaitHello() {
+        try {
+            check.accept(Json.read(hello.get(START_SECONDS, TimeUnit.SECONDS)));
+        } catch (ExecutionException ended) {
+            throw new PythonException(ended.getCause().getMessage(), null);
+        } catch (TimeoutException slow) {
+            String why = "the Python process has not answered for " + START_SECONDS + " s";
+            end(why);
+            throw new PythonException(why, slow);
+        } catch (PythonException refused) {
+            end(refused.getMessage());
+            throw refused;
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+            throw new PythonException("interrupted while Python started", interrupted);
+        }
     }
 
     /** Returns what completes, with the reason, when the service ends. */
