@@ -42,8 +42,4 @@ def _context(java: Any) -> SparkContext:
     of = jvm.org.apache.spark.api.java.JavaSparkContext.fromSparkContext
     java_context = of(java.sparkContext())
     conf = SparkConf(_jvm=jvm, _jconf=java_context.getConf())
-    context = SparkContext(gateway=gateway, jsc=java_context, conf=conf)
-    for path in conf.get("spark.submit.pyFiles", "").split(","):
-        if path:  # spark-submit sends them to the executors of Python programs only
-            context.addPyFile(path)
-    return context
+    return SparkContext(gateway=gateway, jsc=java_context, conf=conf)
