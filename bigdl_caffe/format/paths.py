@@ -1,7 +1,8 @@
 """Files named by plain paths or by URIs: file, hdfs, s3, gs, abfs, dbfs and more.
 
-Local files go through Python; other schemes through pyarrow.fs where it knows them,
-else through fsspec where that is installed.
+Local files go through Python; other schemes through pyarrow.fs where it knows them and has
+what it needs, else through what `also_through` was told of, else through fsspec where that
+is installed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ PathLike = str | os.PathLike[str]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/.*)", re.DOTALL)  # one letter is a drive
 _ALIASES = {"s3a": "s3", "s3n": "s3"}
+_others: list[Any] = []
+
+
+def also_through(system: Any) -> None:
+    """Let ``system`` reach what pyarrow cannot: it is asked as pyarrow's FileSystem, by URIs."""
+    _others[:] = [system]
 
 
 def local_path(path: PathLike) -> Path | None:
@@ -193,8 +200,10 @@ def _remote(uri: str) -> tuple[Any, str]:
     try:
         system, inner = fs.FileSystem.from_uri(f"{scheme}:{rest}")
         return system, inner
-    except (ValueError, NotImplementedError) as error:
-        reason = error
+    except (ValueError, NotImplementedError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]  # without libjvm, it tells of 80 places
+    if _others:
+        return _others[0], uri
     try:
         import fsspec
 

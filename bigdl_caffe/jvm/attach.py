@@ -8,6 +8,9 @@ from typing import Any
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from bigdl_caffe.format.paths import also_through
+from bigdl_caffe.spark.hadoop import HadoopFiles
+
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -32,6 +35,7 @@ def _begin(java: Any) -> SparkContext:
     default = sessions.getDefaultSession()
     SparkSession(context, default.get() if default.isDefined() else java)
     sessions.setActiveSession(java)  # as it was before
+    also_through(HadoopFiles(SparkSession(context, java)))
     return context
 
 

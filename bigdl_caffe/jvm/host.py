@@ -10,8 +10,10 @@ from pyspark.sql import SparkSession
 
 from bigdl_caffe import __version__
 from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format.paths import also_through
 from bigdl_caffe.jvm.answering import answer_all
 from bigdl_caffe.jvm.jar import jar_path
+from bigdl_caffe.spark.hadoop import HadoopFiles
 from bigdl_caffe.spark.ways import is_connect
 
 _PROGRAM = str(uuid.uuid4())
@@ -47,6 +49,7 @@ def serve(spark: SparkSession) -> None:
             f"the jar is of bigdl_caffe {python.version()}, and this is {__version__}: take the "
             f"one that `bigdl-caffe jar` prints"
         )
+    also_through(HadoopFiles(spark))
     if (service := python.host(_PROGRAM)) is not None:
         name = "bigdl-caffe-serve"
         threading.Thread(target=answer_all, args=(service,), name=name, daemon=True).start()

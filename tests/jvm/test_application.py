@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +17,7 @@ from pyspark.sql import SparkSession
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.jvm import answering, serve
 from tests.jvm.bare import bare_jvm, children
-from tests.jvm.test_life import FILES, load, wait_for
+from tests.jvm.test_life import FILES, fails, load, wait_for
 
 pytestmark = pytest.mark.spark
 
@@ -50,6 +52,7 @@ def test_rows_outlive_python_which_ends_with_the_application(java: Any) -> None:
     assert result.totalNum() == 20
     assert list(spark.sparkContext().statusTracker().getJobIdsForGroup("theirs")) == []
     assert len(spark.sparkContext().statusTracker().getJobIdsForGroup("mine")) >= 2
+    assert training_dies_with_python(java, spark, labelled)
     again = model.predict(images)
     (second,) = children(java)
     assert second != child
@@ -58,6 +61,34 @@ def test_rows_outlive_python_which_ends_with_the_application(java: Any) -> None:
     assert again.schema().length() == images.schema().length() + 2
     assert "conv1" in model.summary()  # without a session, and in a third process
     assert children(java) != [second]
+
+
+def last_of(tracker: Any) -> list[int]:
+    """Return the jobs that go on for a while, as a training does; one that ends is another's."""
+    jobs = list(tracker.getActiveJobIds())
+    time.sleep(2)
+    return jobs or [-1]
+
+
+def training_dies_with_python(java: Any, spark: Any, rows: Any) -> bool:
+    """Kill Python in the midst of a fit; return whether that is told and its jobs are gone."""
+    options = java.jvm.bigdl_caffe.LoadOptions().phase("TRAIN")
+    shape = java.new_array(java.jvm.int, 4)
+    for i, size in enumerate((10, 1, 8, 8)):
+        shape[i] = size
+    net = FILES[0].replace("lenet.", "lenet_train_val.")
+    loaded = load(java, net, None, options.inputShape("data", shape))
+    estimator = java.jvm.bigdl_caffe.spark.CaffeEstimator(loaded)
+    estimator.setFeaturesCol("content").setMaxIter(1_000_000)
+    tracker = spark.sparkContext().statusTracker()
+    with ThreadPoolExecutor(1) as threads:
+        fitting = threads.submit(fails, lambda: estimator.fit(rows.drop("error")))
+        wait_for(lambda: last_of(tracker) == list(tracker.getActiveJobIds()), 60)
+        (child,) = children(java)
+        os.kill(child, signal.SIGKILL)
+        told = fitting.result(10)
+    wait_for(lambda: not list(tracker.getActiveJobIds()))
+    return told["kind"] == "PythonError"
 
 
 def test_a_pyspark_program_answers_itself(spark: SparkSession, jvm: Any) -> None:

@@ -71,7 +71,7 @@ public abstract class BaseModel<M extends BaseModel<M>> implements AutoCloseable
 
     @Override
     public String toString() {
-        return description().get("repr").asText();
+        return handle.isClosed() ? "Model(closed)" : description().get("repr").asText();
     }
 
     // -- scoring rows of a DataFrame
@@ -115,6 +115,16 @@ public abstract class BaseModel<M extends BaseModel<M>> implements AutoCloseable
     /** Appends each row's 0-based class as the column "prediction". */
     public Dataset<Row> predictClass(Dataset<?> rows, int batchSize) {
         return rows("predict_class", Arguments.of("batch_size", batchSize), rows);
+    }
+
+    /**
+     * Appends each row's 0-based class as the column "prediction".
+     *
+     * @param fetch the blob of scores, for a net with several outputs
+     */
+    public Dataset<Row> predictClass(Dataset<?> rows, int batchSize, String fetch) {
+        Arguments how = Arguments.of("batch_size", batchSize).and("fetch", fetch);
+        return rows("predict_class", how, rows);
     }
 
     /** Returns the model, which computes in the TEST phase unless it was loaded otherwise. */

@@ -69,6 +69,11 @@ public final class ModelHandle implements AutoCloseable {
         place.close();
     }
 
+    /** Returns whether {@link #close} was called. */
+    public boolean isClosed() {
+        return place.isClosed();
+    }
+
     /** Refuses to go on with a model that is closed. */
     void checkOpen() {
         place.checkOpen();

@@ -24,6 +24,10 @@ final class Place {
         return id;
     }
 
+    synchronized boolean isClosed() {
+        return closed;
+    }
+
     synchronized void checkOpen() {
         if (closed) {
             throw new CaffeException("the model is closed: load it again", null);

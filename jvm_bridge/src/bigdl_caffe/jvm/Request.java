@@ -2,6 +2,7 @@ package bigdl_caffe.jvm;
 
 import bigdl_caffe.CaffeException;
 import java.util.Properties;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import org.apache.spark.sql.SparkSession;
@@ -14,6 +15,7 @@ public final class Request {
     private final Arguments arguments;
     private final SparkSession session;
     private final Properties properties;
+    private final String tag = "bigdl-caffe-" + UUID.randomUUID();
     private final CompletableFuture<Answer> answer = new CompletableFuture<>();
     private boolean begun;
 
@@ -52,6 +54,7 @@ public final class Request {
         if (session != null) {
             SparkSession.setActiveSession(session);
             session.sparkContext().setLocalProperties((Properties) properties.clone());
+            session.sparkContext().addJobTag(tag);
         }
     }
 
@@ -72,12 +75,19 @@ public final class Request {
         answer.completeExceptionally(new CaffeException(Json.read(told), cause));
     }
 
-    /** Ends the call, which will not be answered any more. */
+    /** Ends the call, which will not be answered any more, and its Spark jobs. */
     synchronized void lose(String why) {
+        cancelJobs();
         answer.completeExceptionally(begun
                 ? new PythonException(why + ", before it had answered '" + call
                         + "': call again, which starts another", null)
                 : new NeverBegun(why));
+    }
+
+    private void cancelJobs() {
+        if (session != null && !session.sparkContext().isStopped()) {
+            session.sparkContext().cancelJobsWithTag(tag);
+        }
     }
 
     Answer await() {
@@ -85,10 +95,11 @@ public final class Request {
             return answer.get();
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
+            cancelJobs();
             answer.thenAccept(Answer::drop);
             throw new PythonException(
                     "the thread was interrupted while Python was at '" + call
-                            + "', which goes on: cancel its Spark jobs by their job group",
+                            + "', whose Spark jobs are cancelled",
                     interrupted);
         } catch (ExecutionException failed) {
             CaffeException error = (CaffeException) failed.getCause();

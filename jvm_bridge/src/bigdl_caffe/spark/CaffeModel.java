@@ -1,5 +1,6 @@
 package bigdl_caffe.spark;
 
+import bigdl_caffe.CaffeException;
 import bigdl_caffe.Model;
 import bigdl_caffe.jvm.Arguments;
 import bigdl_caffe.jvm.Python;
@@ -47,6 +48,10 @@ public final class CaffeModel extends CaffeModelParams implements MLWritable {
 
     CaffeModel(String uid, Model model, Map<String, Map<String, double[]>> history) {
         super(uid);
+        if (model == null) {
+            throw new CaffeException(
+                    "the model is null: give one, as Module.loadCaffeModel returns it", null);
+        }
         this.model = model;
         this.history = history;
     }
