@@ -202,8 +202,9 @@ def _remote(uri: str) -> tuple[Any, str]:
         return system, inner
     except (ValueError, NotImplementedError, OSError) as error:
         reason = str(error).strip().splitlines()[0]  # without libjvm, it tells of 80 places
-    if _others:
-        return _others[0], uri
+    for system in _others:
+        if system.knows(uri):
+            return system, uri
     try:
         import fsspec
 

@@ -38,6 +38,16 @@ class HadoopFiles:
         self._java: Any = spark._jvm
         self._conf = spark._jsc.hadoopConfiguration()
 
+    def knows(self, uri: str) -> bool:
+        """Return whether Hadoop has a file system for such URIs."""
+        try:
+            self._java.org.apache.hadoop.fs.FileSystem.getFileSystemClass(
+                uri.split(":", 1)[0], self._conf
+            )
+        except Py4JJavaError:
+            return False
+        return True
+
     def open_input_file(self, uri: str) -> BinaryIO:
         """Open a local copy, which goes away when it is closed."""
         with self._at(uri) as (system, place), _scratch() as copy:

@@ -17,6 +17,8 @@ from tests.spark.cluster.launch import HERE, Spark
 OLD = REPO / "out" / "spark-3.5" / "pyspark"
 SPARKS = {"here": HERE, "3.5": OLD}
 """By name, where a Spark is."""
+ALL = os.environ.get("JVM_MATRIX") == "all"
+"""Whether programs run on every master and every Spark, and not once each."""
 
 
 def needs(spark: str) -> list[Any]:

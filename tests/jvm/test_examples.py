@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigdl_caffe.jvm import jar_path
-from tests.jvm.programs import SPARKS, jar, java, needs, scala
+from tests.jvm.programs import ALL, SPARKS, jar, java, needs, scala
 from tests.nets import DIGITS
 from tests.paths import REPO
 from tests.spark.cluster.launch import NET, Spark
@@ -42,7 +41,7 @@ ONCE = [
 def matrix() -> Iterator[Any]:
     """Yield what is run: program, master, Spark."""
     every = list(itertools.product(ARGUMENTS, [LOCAL, CLUSTER], SPARKS))
-    for run in every if os.environ.get("JVM_MATRIX") == "all" else ONCE:
+    for run in every if ALL else ONCE:
         yield pytest.param(*run, id=", ".join(run), marks=needs(run[-1]))
 
 

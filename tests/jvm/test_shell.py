@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bigdl_caffe.jvm import jar_path
-from tests.jvm.programs import SPARKS, java, needs
+from tests.jvm.programs import ALL, SPARKS, java, needs
 from tests.meta.test_docs_code import blocks
 from tests.nets import DIGITS
 from tests.paths import REPO
@@ -48,7 +48,9 @@ def steps() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.spark
 @pytest.mark.slow
-@pytest.mark.parametrize("spark", [pytest.param(name, marks=needs(name)) for name in SPARKS])
+@pytest.mark.parametrize(
+    "spark", [pytest.param(name, marks=needs(name)) for name in (SPARKS if ALL else ["here"])]
+)
 def test_the_transcript(spark: str, tmp_path: Path) -> None:
     shutil.copytree(DIGITS, tmp_path / "digits")
     shell = Spark.make(tmp_path, SPARKS[spark])

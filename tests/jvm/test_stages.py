@@ -18,7 +18,7 @@ from bigdl_caffe.image import Recipe
 from bigdl_caffe.jvm import serve
 from bigdl_caffe.spark import CaffeEstimator, CaffeModel
 from bigdl_caffe.spark.params import Option, OptionParams
-from tests.nets import TWO_IN, net
+from tests.nets import DIGITS, TWO_IN, net
 from tests.paths import REPO
 from tests.spark.training import rows, trainable
 
@@ -80,13 +80,15 @@ def test_every_param_reaches_python(cls: type[OptionParams], jvm: Any, tmp_path:
     solver = tmp_path / "solver.prototxt"
     solver.write_text(SOLVER)
     given = {option.name: example(option, solver) for option in cls.OPTIONS}
-    stage = with_params(jvm, getattr(jvm.bigdl_caffe.spark, cls.__name__)(None), **given)
+    files = (str(DIGITS / "lenet.prototxt"), str(DIGITS / "lenet.caffemodel"))
+    model = jvm.bigdl_caffe.Module.loadCaffeModel(*files)
+    stage = with_params(jvm, getattr(jvm.bigdl_caffe.spark, cls.__name__)(model), **given)
     taken = cls._from_java(stage)
     assert taken.uid == stage.uid()
     assert taken.saved_params() == cls(**given).saved_params()
     told = {param.name(): param.doc() for param in stage.params()}
     assert told == {option.name: option.doc for option in cls.OPTIONS}
-    fresh = getattr(jvm.bigdl_caffe.spark, cls.__name__)(None)
+    fresh = getattr(jvm.bigdl_caffe.spark, cls.__name__)(model)
     defaults = {p.name(): fresh.getDefault(p).get() for p in fresh.params() if fresh.hasDefault(p)}
     wanted = {o.name: o.default for o in cls.OPTIONS if o.default is not None}
     assert {n: list(v) if n == "metrics" else v for n, v in defaults.items()} == wanted

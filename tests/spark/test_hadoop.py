@@ -49,11 +49,14 @@ def test_models_are_read_and_written_where_hadoop_reaches(mounted: Path) -> None
 
 def test_what_hadoop_refuses_is_one_line(mounted: Path) -> None:
     with pytest.raises(CaffeError, match="cannot use") as refused:
-        Model.load_caffe_model("nothing://here/net.prototxt", None)
+        Model.load_caffe_model("viewfs://nowhere/net.prototxt", None)
     assert len(str(refused.value).splitlines()) == 1
+    with pytest.raises(CaffeError, match="install fsspec"):
+        Model.load_caffe_model("nothing://here/net.prototxt", None)
 
 
-def test_without_hadoop_a_scheme_is_refused_in_one_line() -> None:
+def test_without_hadoop_a_scheme_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "_others", [])
     with pytest.raises(CaffeError, match="hdfs") as refused:
         Model.load_caffe_model("hdfs://nowhere:1/net.prototxt", None)
     assert len(str(refused.value).splitlines()) == 1
