@@ -201,7 +201,7 @@ def _remote(uri: str) -> tuple[Any, str]:
         system, inner = fs.FileSystem.from_uri(f"{scheme}:{rest}")
         return system, inner
     except (ValueError, NotImplementedError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]  # without libjvm, it tells of 80 places
+        reason = str(error).strip().partition("\n")[0]  # without libjvm, it tells of 80 places
     for system in _others:
         if system.knows(uri):
             return system, uri

@@ -125,7 +125,7 @@ class StageReader(MLReader[S]):
 
 
 def from_java(stage: type[S], java: Any) -> S:
-    """Return the equal of a stage of the JVM: Spark 3.5 loads pipelines of the JVM there.
+    """Return the equal of a stage of the JVM, where Spark loads what the JVM saved.
 
     Parameters
     ----------

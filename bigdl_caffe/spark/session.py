@@ -71,7 +71,9 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
-        raise CaffeError(f"{plain_words(str(error))} (--debug shows all of it)") from error
+        told = plain_words(str(error))
+        more = " (--debug shows all of it)" if told.startswith("Spark: ") else ""
+        raise CaffeError(told + more) from error
 
 
 def plain_words(text: str) -> str:

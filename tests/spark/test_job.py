@@ -121,6 +121,7 @@ def test_a_failing_row_is_told_in_one_sentence(
         go(spark, lenet, request_for(images, tmp_path, on_error="fail"))
     assert "broken.png'): not a picture" in str(caught.value)
     assert "Traceback" not in str(caught.value)
+    assert "--debug" not in str(caught.value)  # ours says all of it
     assert not list(tmp_path.glob("*out.parquet*"))
 
 
