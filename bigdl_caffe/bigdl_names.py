@@ -210,7 +210,7 @@ class BigDLNames(BigDLScoring):
 
     def _share(self, part: Net, slots: Sequence[Slot]) -> WeightTable:
         """Return the weights of ``part``, whose layers are some of this net's in their order."""
-        keys = {(slot.layer, slot.index): slot.key for slot in self._slots}
+        keys = {(slot.layer, slot.index): slot.key for slot in self.slots}
         rest = iter(enumerate(self.net.layers))
         places = {
             at: next(i for i, layer in rest if layer.param == part.layers[at].param)

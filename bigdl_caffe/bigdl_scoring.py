@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from bigdl_caffe import feeding
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.runner import Runner
+from bigdl_caffe.runner import Array, Runner
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
@@ -14,6 +15,88 @@ if TYPE_CHECKING:
 
 class BigDLScoring(Runner):
     """Methods of `bigdl_caffe.Model` that BigDL's Layer has for RDDs and ImageFrames."""
+
+    def predict(
+        self,
+        data: Any,
+        batch_size: int = 32,
+        fetch: Sequence[str] | None = None,
+        engine: str = "torch",
+        **how: Any,
+    ) -> Any:
+        """Score many rows.
+
+        Parameters
+        ----------
+        data : ndarray, dict of str to ndarray, Spark DataFrame or RDD of arrays
+            Rows along the first axis; a dict for nets with several inputs. Of a
+            DataFrame, encoded images are decoded and prepared on the executors.
+        batch_size : int
+            Rows a forward pass takes at once.
+        fetch : sequence of str, optional
+            Blobs to return; the net's outputs by default.
+        engine : str
+            What computes; docs/engines.md tells of each. "exact" gives the numbers of `run`.
+        **how
+            For a DataFrame, as `bigdl_caffe.spark.scoring.score_dataframe` has them:
+            ``input_col``, ``feed``, ``recipe``, ``on_error``, ``error_col``.
+
+        Returns
+        -------
+        ndarray, dict of str to ndarray, DataFrame or RDD
+            As the data is. An ndarray for one fetched blob, a dict for several; for a
+            DataFrame, lazily, its own columns, one for each blob, and the error column.
+        """
+        if feeding.is_spark(data):
+            from bigdl_caffe.spark import scoring  # Spark only when it is used
+
+            how = {"engine": engine, **how} if feeding.is_frame(data) else how
+            return scoring.score(
+                cast("Model", self), data, batch_size=batch_size, fetch=fetch, **how
+            )
+        from bigdl_caffe.engine.local import opened  # engines only when they are used
+
+        wanted = self.check_fetch(fetch)
+        feed = data if isinstance(data, Mapping) else feeding.name_arrays(data, self.net)
+        self.reset()  # the data's first row is the first step of recurrent nets
+        row_wise = self.row_wise(wanted)
+        run = opened(cast("Model", self), engine, wanted, batch_size if row_wise else 1)
+        tops = feeding.in_batches(run, feed, wanted, batch_size, row_wise)
+        return tops[wanted[0]] if len(wanted) == 1 else tops
+
+    def predict_class(
+        self, data: Any, batch_size: int = 32, fetch: str | None = None, **how: Any
+    ) -> Any:
+        """Return the 0-based class of each row: the position of its largest output.
+
+        Parameters
+        ----------
+        data, batch_size, **how
+            As for `predict`.
+        fetch : str, optional
+            The blob with the classes' scores; needed when the net has several outputs.
+
+        Returns
+        -------
+        ndarray of int64, DataFrame or RDD of int
+            A DataFrame gets an integer column "prediction" beside its own.
+        """
+        blobs = self.check_fetch(fetch)
+        if len(blobs) != 1:
+            raise CaffeError(
+                f"there are the outputs {', '.join(blobs)}: say whose classes you want, "
+                "by predict_class(data, fetch='...')"
+            )
+        blob = blobs[0]
+        if feeding.is_spark(data):
+            from bigdl_caffe.spark import scoring  # Spark only when it is used
+
+            return scoring.score_classes(
+                cast("Model", self), data, fetch=[blob], batch_size=batch_size, **how
+            )
+        scores = self.predict(data, batch_size, [blob])
+        feeding.check_classes(blob, scores.shape)
+        return scores.reshape(len(scores), -1).argmax(1)
 
     def evaluate(self, data: Any = None, batch_size: int = 32, **how: Any) -> Any:
         """Evaluate the model on labelled data or, without any, return the model.
@@ -134,3 +217,22 @@ class BigDLScoring(Runner):
         from bigdl_caffe.spark.ship import release  # Spark only when it is used
 
         release(cast("Model", self), spark)
+
+    def forward(self, x: Array | Sequence[Array]) -> Array | list[Array]:
+        """Run a forward pass as BigDL does: arrays in, arrays out.
+
+        Parameters
+        ----------
+        x : ndarray or sequence of ndarray
+            One array for each input, in the order of `inputs`.
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            One array for each output, in the order of `outputs`; a single output is not
+            in a list.
+        """
+        tops = list(self.run(feeding.name_arrays(x, self.net)).values())
+        return tops[0] if len(tops) == 1 else tops
+
+    __call__ = forward

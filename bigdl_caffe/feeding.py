@@ -114,7 +114,7 @@ def name_arrays(x: Array | Sequence[Array], net: Net) -> dict[str, Array]:
 
 
 def in_batches(
-    run: Callable[[Mapping[str, Array], Sequence[str]], dict[str, Array]],
+    run: Callable[[Mapping[str, Array]], dict[str, Array]],
     feed: Mapping[str, Array],
     fetch: Sequence[str],
     batch_size: int,
@@ -134,9 +134,7 @@ def in_batches(
     if rows == 0:
         raise ShapeError("the data has no rows: there is nothing to predict")
     step = batch_size if row_wise else 1
-    parts = [
-        run({b: a[i : i + step] for b, a in feed.items()}, fetch) for i in range(0, rows, step)
-    ]
+    parts = [run({b: a[i : i + step] for b, a in feed.items()}) for i in range(0, rows, step)]
     join = _concatenate if row_wise else _join_rows
     return {blob: join([part[blob] for part in parts]) for blob in fetch}
 
@@ -157,6 +155,11 @@ def _join_rows(parts: Sequence[Array]) -> Array:
 def is_spark(data: Any) -> bool:
     """Return whether ``data`` is a Spark DataFrame or RDD, without importing Spark."""
     return hasattr(data, "mapInArrow") or hasattr(data, "mapPartitions")
+
+
+def is_frame(data: Any) -> bool:
+    """Return whether ``data`` is a Spark DataFrame."""
+    return hasattr(data, "mapInArrow")
 
 
 def is_image(shape: Shape) -> bool:

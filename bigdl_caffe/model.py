@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from bigdl_caffe import feeding
 from bigdl_caffe.bigdl_names import BigDLNames
 from bigdl_caffe.bundle import Bundle, bundle, check_blobs, read_description
-from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.graph.summary import Cost, summarise
 from bigdl_caffe.layers.assemble import Assembled, Options, assemble
 from bigdl_caffe.layers.registry import Layer, count, registry
@@ -202,7 +201,7 @@ class Model(BigDLNames, WaysOut):
         """Return a table of the layers with shapes, parameters and multiply-accumulates."""
         owned = set[str]()
         params = [0] * len(self.net.layers)
-        for slot in self._slots:
+        for slot in self.slots:
             if slot.key not in owned:
                 owned.add(slot.key)
                 params[slot.layer] += count(slot.spec.shape)
@@ -212,74 +211,6 @@ class Model(BigDLNames, WaysOut):
     def __repr__(self) -> str:
         feeds = ", ".join(f"{blob} {shape}" for blob, shape in self.inputs.items())
         return f"Model('{self.net.name}': {feeds} -> {', '.join(self.outputs)})"
-
-    # -- scoring many rows -----------------------------------------------------------
-
-    def predict(
-        self, data: Any, batch_size: int = 32, fetch: Sequence[str] | None = None, **how: Any
-    ) -> Any:
-        """Score many rows.
-
-        Parameters
-        ----------
-        data : ndarray, dict of str to ndarray, Spark DataFrame or RDD of arrays
-            Rows along the first axis; a dict for nets with several inputs. Of a
-            DataFrame, encoded images are decoded and prepared on the executors.
-        batch_size : int
-            Rows a forward pass takes at once.
-        fetch : sequence of str, optional
-            Blobs to return; the net's outputs by default.
-        **how
-            For a DataFrame, as `bigdl_caffe.spark.scoring.score_dataframe` has them:
-            ``input_col``, ``feed``, ``recipe``, ``on_error``, ``error_col``.
-
-        Returns
-        -------
-        ndarray, dict of str to ndarray, DataFrame or RDD
-            As the data is. An ndarray for one fetched blob, a dict for several; for a
-            DataFrame, lazily, its own columns, one for each blob, and the error column.
-        """
-        if feeding.is_spark(data):
-            from bigdl_caffe.spark import scoring  # Spark only when it is used
-
-            return scoring.score(self, data, batch_size=batch_size, fetch=fetch, **how)
-        wanted = self.check_fetch(fetch)
-        feed = data if isinstance(data, Mapping) else feeding.name_arrays(data, self.net)
-        self.reset()  # the data's first row is the first step of recurrent nets
-        tops = feeding.in_batches(self.run, feed, wanted, batch_size, self.row_wise(wanted))
-        return tops[wanted[0]] if len(wanted) == 1 else tops
-
-    def predict_class(
-        self, data: Any, batch_size: int = 32, fetch: str | None = None, **how: Any
-    ) -> Any:
-        """Return the 0-based class of each row: the position of its largest output.
-
-        Parameters
-        ----------
-        data, batch_size, **how
-            As for `predict`.
-        fetch : str, optional
-            The blob with the classes' scores; needed when the net has several outputs.
-
-        Returns
-        -------
-        ndarray of int64, DataFrame or RDD of int
-            A DataFrame gets an integer column "prediction" beside its own.
-        """
-        blobs = self.check_fetch(fetch)
-        if len(blobs) != 1:
-            raise CaffeError(
-                f"there are the outputs {', '.join(blobs)}: say whose classes you want, "
-                "by predict_class(data, fetch='...')"
-            )
-        blob = blobs[0]
-        if feeding.is_spark(data):
-            from bigdl_caffe.spark import scoring  # Spark only when it is used
-
-            return scoring.score_classes(self, data, fetch=[blob], batch_size=batch_size, **how)
-        scores = self.predict(data, batch_size, [blob])
-        feeding.check_classes(blob, scores.shape)
-        return scores.reshape(len(scores), -1).argmax(1)
 
     def recipe(self, blob: str | None = None, **steps: Any) -> Recipe:
         """Return how pixels become the net's input, beginning with the prototxt's own words.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,8 @@ from bigdl_caffe.weights.slots import Slot
 from bigdl_caffe.weights.table import WeightTable
 
 Array = np.ndarray[Any, Any]
+Feed = Mapping[str, Array]
+Blobs = Sequence[str]
 
 
 class Runner:
@@ -47,7 +49,7 @@ class Runner:
 
     def __init__(self, assembled: Assembled, slots: Sequence[Slot], table: WeightTable) -> None:
         self._assembled = assembled
-        self._slots = slots
+        self.slots = slots
         self._table = table
         self.exposed = False
         self._inferred: dict[object, Mapping[str, Shape]] = {}
@@ -80,7 +82,7 @@ class Runner:
         model's weights. Moved to another device, it computes there for `run` too.
         """
         self.exposed = True
-        return self._module
+        return self.module
 
     def weights(self) -> WeightTable:
         """Return the weights as they are now, without a copy where they are where they were."""
@@ -93,13 +95,14 @@ class Runner:
 
     def tensors(self) -> Iterator[tuple[Slot, Tensor]]:
         """Yield every learnable blob of the module with its slot."""
-        modules = self._module.layer_modules()
-        for slot in self._slots:
+        modules = self.module.layer_modules()
+        for slot in self.slots:
             yield slot, getattr(modules[slot.layer], slot.spec.attr)
 
     @cached_property
-    def _module(self) -> CaffeNet:
-        return build_module(self._assembled, self._slots, self._table)
+    def module(self) -> CaffeNet:
+        """The module, for those who compute with it and change nothing; see `to_torch`."""
+        return build_module(self._assembled, self.slots, self._table)
 
     def run(
         self, feed: Mapping[str, Array], fetch: Sequence[str] | None = None
@@ -128,14 +131,30 @@ class Runner:
             For unknown blobs, or inputs that ``fetch`` needs and ``feed`` lacks.
         """
         wanted = self.check_fetch(fetch)
-        module = self._module  # made outside of inference mode: it may be trained later
-        arrays = feeding.check_feed(feed, self.net, wanted, module.generated)
-        self.shapes_at({blob: array.shape for blob, array in arrays.items()}, wanted)
+        return self.through(lambda tensors: self.module(tensors, wanted), feed, wanted)
+
+    def through(
+        self, compute: Callable[[dict[str, Tensor]], dict[str, Tensor]], feed: Feed, fetch: Blobs
+    ) -> dict[str, Array]:
+        """Run a forward pass by ``compute``; what goes in and comes out is as `run` has it.
+
+        Parameters
+        ----------
+        compute : callable
+            Tensors of the inputs to tensors of ``fetch``, in inference mode.
+        feed : mapping of str to ndarray
+            As for `run`.
+        fetch : tuple of str
+            Blobs that are there.
+        """
+        module = self.module  # made outside of inference mode: it may be trained later
+        arrays = feeding.check_feed(feed, self.net, fetch, module.generated)
+        self.shapes_at({blob: array.shape for blob, array in arrays.items()}, fetch)
         like = next(module.parameters(), torch.empty(0))
         tensors = {blob: torch.from_numpy(array).to(like) for blob, array in arrays.items()}
         with torch.inference_mode():
-            tops = module(tensors, wanted)
-        made = {blob: top.detach().float().cpu().numpy() for blob, top in tops.items()}
+            tops = compute(tensors)
+        made = {blob: top.detach().float().cpu().contiguous().numpy() for blob, top in tops.items()}
         return {blob: feeding.own(top, arrays) for blob, top in made.items()}
 
     def data(
@@ -180,7 +199,7 @@ class Runner:
 
         `run` carries the state of LSTM and RNN layers on, as Caffe's forward pass does.
         """
-        self._module.reset()
+        self.module.reset()
 
     def check_fetch(self, fetch: Sequence[str] | None) -> tuple[str, ...]:
         """Return the blobs to fetch, the outputs for None; raise `CaffeError` for unknown ones.
@@ -194,7 +213,7 @@ class Runner:
     def needed(self, fetch: Sequence[str] | None = None) -> list[str]:
         """Return the input blobs that must be fed for ``fetch``, the net's outputs by default."""
         wanted = feeding.needed_inputs(self.net, self.check_fetch(fetch))
-        return [blob for blob in wanted if blob not in self._module.generated]
+        return [blob for blob in wanted if blob not in self.module.generated]
 
     def shapes_at(
         self, inputs: Mapping[str, Shape], fetch: Sequence[str] | None = None
@@ -227,7 +246,7 @@ class Runner:
     def _check_weights(self, wanted: Sequence[str], shapes: Mapping[str, Shape]) -> None:
         problems = []
         built: dict[tuple[str, ...], list[Shape]] = {}
-        for slot in self._slots:
+        for slot in self.slots:
             writes = self.net.layers[slot.layer].writes
             built.setdefault(writes, []).append(slot.spec.shape)
         for spec, layer in self._on_way(wanted):
@@ -249,7 +268,7 @@ class Runner:
         """
         wanted = self.check_fetch(fetch)
         try:
-            two, three = (self.shapes_at(self._with_batch(n), wanted) for n in (2, 3))
+            two, three = (self.shapes_at(self.with_batch(n), wanted) for n in (2, 3))
         except CaffeError:
             return False
         layers = self._on_way(wanted)
@@ -265,7 +284,8 @@ class Runner:
         """Return whether the size of a row of ``fetch`` depends on what the row holds."""
         return any(layer.dynamic for _, layer in self._on_way(self.check_fetch(fetch)))
 
-    def _with_batch(self, n: int) -> dict[str, Shape]:
+    def with_batch(self, n: int) -> dict[str, Shape]:
+        """Return the declared shapes of the inputs with ``n`` rows."""
         return {blob: (n, *shape[1:]) for blob, shape in self.net.inputs.items()}
 
     def _on_way(self, wanted: Sequence[str]) -> list[tuple[LayerDef, Layer]]:
@@ -273,22 +293,3 @@ class Runner:
         needed = {layer.writes for layer in ancestors(self.net.layers, wanted)}
         pairs = zip(self.net.layers, self._assembled.layers, strict=True)
         return [(spec, layer) for spec, layer in pairs if spec.writes in needed]
-
-    def forward(self, x: Array | Sequence[Array]) -> Array | list[Array]:
-        """Run a forward pass as BigDL does: arrays in, arrays out.
-
-        Parameters
-        ----------
-        x : ndarray or sequence of ndarray
-            One array for each input, in the order of `inputs`.
-
-        Returns
-        -------
-        ndarray or list of ndarray
-            One array for each output, in the order of `outputs`; a single output is not
-            in a list.
-        """
-        tops = list(self.run(feeding.name_arrays(x, self.net)).values())
-        return tops[0] if len(tops) == 1 else tops
-
-    __call__ = forward

@@ -76,7 +76,7 @@ class WaysOut(Runner):
 
         net = replace(self.net, definition=alone(self.net)) if deploy else self.net
         warn_of_lost(net, self.load_report.unused)
-        saved = contents(net, self._slots, self.weights(), fold)
+        saved = contents(net, self.slots, self.weights(), fold)
         save(saved, prototxt_path, model_path, use_v2, overwrite)
         return self
 
@@ -98,7 +98,7 @@ class WaysOut(Runner):
         """
         from bigdl_caffe.export.safetensors import write_safetensors  # above this module
 
-        write_safetensors(self._module, path)
+        write_safetensors(self.module, path)
 
     def to_onnx(
         self, path: PathLike, *, opset: int | None = None, dynamic_batch: bool = True
@@ -130,4 +130,4 @@ class WaysOut(Runner):
         """
         from bigdl_caffe.export.onnx import write_onnx  # onnx only when it is used
 
-        write_onnx(self._module, path, opset, dynamic_batch and self.row_wise())
+        write_onnx(self.module, path, opset, dynamic_batch and self.row_wise())

@@ -39,7 +39,7 @@ class Convolution(Weighted):
         transposed: bool = False,
     ) -> None:
         super().__init__()
-        self.axis, self.spatial = axis, len(stride)
+        self.axis, self.spatial, self.transposed = axis, len(stride), transposed
         convolve = (DECONVOLVE if transposed else CONVOLVE)[max(self.spatial, 1) - 1]
         self.convolve = partial(
             convolve,

@@ -15,7 +15,7 @@ from bigdl_caffe.graph.slice import ancestors, check_blobs, values_read
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """Run submodule ``name`` on ``reads``; name its tops ``writes``; then forget ``frees``.
 
     No gradient goes back to the ``cut`` ones of ``reads``.
@@ -48,11 +48,11 @@ class _Step:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """What it takes to compute some blobs: input blobs with their values, and steps."""
 
     feeds: Mapping[str, str]
-    steps: tuple[_Step, ...]
+    steps: tuple[Step, ...]
 
 
 class CaffeNet(nn.Module):
@@ -114,9 +114,7 @@ class CaffeNet(nn.Module):
             When ``fetch`` names a blob that is not there, or needs one that is not fed.
         """
         wanted = self.net.outputs if fetch is None else blob_list(fetch)
-        plan = self._plans.get(wanted)
-        if plan is None:
-            plan = self._plans[wanted] = self._plan(wanted)
+        plan = self.plan(wanted)
         missing = [b for b in plan.feeds if b not in feed and b not in self.generated]
         if missing:
             raise CaffeError(
@@ -169,7 +167,20 @@ class CaffeNet(nn.Module):
         """Return the module of each of the net's layers, None where it is fed."""
         return [self._modules.get(name) for name in self._names]
 
-    def _plan(self, wanted: tuple[str, ...]) -> _Plan:
+    def plan(self, wanted: tuple[str, ...]) -> Plan:
+        """Return the steps to the blobs ``wanted``; made once.
+
+        Raises
+        ------
+        CaffeError
+            When there is no such blob.
+        """
+        plan = self._plans.get(wanted)
+        if plan is None:
+            plan = self._plans[wanted] = self._plan(wanted)
+        return plan
+
+    def _plan(self, wanted: tuple[str, ...]) -> Plan:
         """Return the steps to ``wanted``, each value freed behind its last reader."""
         # Every value is written once, so its writes tell a layer from all others.
         writes = (layer.writes for layer in self.net.layers)
@@ -187,8 +198,8 @@ class CaffeNet(nn.Module):
             frees = tuple({v for v in (*layer.reads, *layer.writes) if v not in kept})
             kept.update(frees)
             cut = frozenset(i for i, on in enumerate(layer.param.propagate_down) if not on)
-            steps.append(_Step(name, layer.reads, layer.writes, frees, cut))
-        return _Plan(feeds, tuple(reversed(steps)))
+            steps.append(Step(name, layer.reads, layer.writes, frees, cut))
+        return Plan(feeds, tuple(reversed(steps)))
 
 
 def blob_list(names: str | Iterable[str]) -> tuple[str, ...]:

@@ -16,11 +16,11 @@ import torch
 from pyspark import BarrierTaskContext
 
 from bigdl_caffe.errors import CaffeError, RankFailedError, TrainingError
+from bigdl_caffe.format.host_folder import own_folder
 from bigdl_caffe.format.paths import explained
 from bigdl_caffe.spark.device import task_device
 from bigdl_caffe.spark.listening import send_model, teller
 from bigdl_caffe.spark.rank_job import Job, rank_data
-from bigdl_caffe.spark.ways.folder import own_folder
 from bigdl_caffe.spark.worker import open_model
 from bigdl_caffe.train.event_json import to_json
 from bigdl_caffe.train.events import Event

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 
+from bigdl_caffe.engine.opening import ENGINES, Opening, Run, open_engine
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.columns import Feed, Floats, gather
 from bigdl_caffe.spark.device import is_out_of_memory
@@ -20,9 +21,6 @@ from bigdl_caffe.spark.rebatch import in_batches_of, in_parts
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
-
-ENGINES = {"torch": False, "exact": True}
-"""Engine → whether it runs rows one at a time."""
 
 AGAIN = 16
 """Batches that must have fitted into memory before larger ones are tried."""
@@ -49,7 +47,7 @@ class ScoreJob:
     keys : tuple of (str, int)
         Name and position of columns that tell a reader which row failed.
     engine : str
-        One of `ENGINES`.
+        One of `bigdl_caffe.engine.opening.ENGINES`.
     dtype : str
         What the model computes in.
     """
@@ -67,7 +65,16 @@ class ScoreJob:
     @property
     def together(self) -> bool:
         """Whether the model runs the rows of a batch at once."""
-        return self.row_wise and not ENGINES[self.engine]
+        return self.row_wise and not ENGINES[self.engine].alone
+
+    @property
+    def fetch(self) -> tuple[str, ...]:
+        """The blobs that the model computes."""
+        return tuple(dict.fromkeys(output.blob for output in self.outputs))
+
+    def opening(self, model: Model, **how: Any) -> Opening:
+        """Return for what the job's engine is opened with ``model``."""
+        return Opening(model, self.fetch, self.batch_size if self.together else 1, **how)
 
 
 def score_batches(
@@ -76,6 +83,7 @@ def score_batches(
     model: Model,
     partition: int = 0,
     tally: Tally | None = None,
+    run: Run | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Append the model's outputs to every row.
 
@@ -87,6 +95,8 @@ def score_batches(
         Named in the error of a failing row.
     tally : Tally, optional
         Told of every batch.
+    run : callable, optional
+        The job's engine, opened; by default it is opened here.
 
     Yields
     ------
@@ -99,7 +109,8 @@ def score_batches(
     CaffeError
         A row failed and ``job.on_error`` is "fail".
     """
-    scorer = _Scorer(job, model, tally or Tally(), job.batch_size)
+    run = run or open_engine(job.engine, job.opening(model))
+    scorer = _Scorer(job, model, run, tally or Tally(), job.batch_size)
     position = 0
     for batch in in_batches_of(batches, job.batch_size):
         for part, outputs, errors in scorer.score(batch):
@@ -120,6 +131,7 @@ class _Scorer:
 
     job: ScoreJob
     model: Model
+    run: Run
     tally: Tally
     rows: int
     fitted: int = 0
@@ -194,12 +206,12 @@ class _Scorer:
                 yield from self._run(feed, half, True)
 
     def _forward(self, feed: Mapping[str, Floats], rows: range) -> Mapping[str, Floats]:
-        part = {blob: values[rows.start : rows.stop] for blob, values in feed.items()}
-        if ENGINES[self.job.engine]:  # kernels may round by where a row begins in memory
+        known = self.model.inputs
+        part = {b: values[rows.start : rows.stop] for b, values in feed.items() if b in known}
+        if ENGINES[self.job.engine].exact:  # kernels may round by where a row begins in memory
             part = {blob: _aligned(values) for blob, values in part.items()}
         self.model.reset()  # the rows of a DataFrame have no order: none follows from another
-        fetch = tuple(dict.fromkeys(output.blob for output in self.job.outputs))
-        return self.model.run(part, fetch)
+        return self.run(part)
 
 
 def _aligned(values: Floats) -> Floats:

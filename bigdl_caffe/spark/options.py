@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
+from bigdl_caffe.engine.opening import ENGINES
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.image.recipe import Recipe
-from bigdl_caffe.spark.batches import ENGINES
 from bigdl_caffe.spark.device import DTYPES
 
 if TYPE_CHECKING:

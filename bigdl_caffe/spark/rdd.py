@@ -12,11 +12,12 @@ import numpy.typing as npt
 from pyspark import RDD, TaskContext
 from pyspark.sql import SparkSession
 
+from bigdl_caffe.engine.opening import Opening, Run, sent
 from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.spark.environment import Portable
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.ways import Shipped
-from bigdl_caffe.spark.worker import pickle_converters, prepare
+from bigdl_caffe.spark.worker import digest, engine, pickle_converters, prepare
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
@@ -87,8 +88,12 @@ def rdd_task(model: Model, batch_size: int, fetch: Sequence[str] | None) -> RddT
         raise CaffeError(f"batch_size is {batch_size}: give at least 1")
     blobs = tuple(model.check_fetch(fetch))
     rows = batch_size if model.row_wise(blobs) else 1
-    shipped = ship(SparkSession.builder.getOrCreate(), model)
+    shipped = ship(SparkSession.builder.getOrCreate(), sent(model, ENGINE, blobs))
     return RddTask(shipped, pickle_converters(model), blobs, rows, model.row_wise(blobs))
+
+
+ENGINE = "torch"
+"""What scores RDDs, which have no options."""
 
 
 def _itself(element: Any) -> Any:
@@ -116,7 +121,11 @@ class RddTask:
             Gives the input, or inputs, that are in an element.
         """
         context = TaskContext.get()
-        batch = _Batch(self, prepare(context, self.shipped, self.converters))
+        model = prepare(context, self.shipped, self.converters)
+        salt = digest(self.converters)
+        opening = Opening(model, self.blobs, self.batch_size, shared=True, salt=salt)
+        run = engine(model, ENGINE, opening)
+        batch = _Batch(self, model, run)
         batch.partition = context.partitionId() if context else 0
         left = iter(elements)
         while held := list(islice(left, self.batch_size)):
@@ -129,6 +138,7 @@ class _Batch:
 
     task: RddTask
     model: Model
+    run: Run
     partition: int = 0
     start: int = 0
 
@@ -166,7 +176,7 @@ class _Batch:
         columns = zip(self.model.inputs, zip(*rows, strict=True), strict=True)
         self.model.reset()  # as for the rows of a DataFrame
         try:
-            return self.model.run({b: np.stack(c) for b, c in columns}, self.task.blobs)
+            return self.run({b: np.stack(c) for b, c in columns})
         except Exception as error:
             if len(rows) == 1:
                 raise CaffeError(f"{self._where(first)} cannot be scored: {error}") from error

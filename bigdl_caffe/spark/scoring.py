@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame
 
+from bigdl_caffe.engine.opening import sent
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.arrow import map_arrow, tells_case_apart
 from bigdl_caffe.spark.metrics import Metrics
@@ -78,7 +79,7 @@ def score_as(
     planned = plan(model, df.schema, scoring, tells_case_apart(df.sparkSession))
     task = ScoreTask(
         planned.job,
-        ship(df.sparkSession, model),
+        ship(df.sparkSession, sent(model, planned.job.engine, planned.job.fetch)),
         pickle_converters(model),
         metrics.tallies if metrics else None,
     )

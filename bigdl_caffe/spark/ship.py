@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
+from bigdl_caffe.engine.folded import derived
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format.paths import local_path
 from bigdl_caffe.spark.ways import WAYS, Shipped, is_connect
@@ -99,12 +100,16 @@ def release(model: Model, spark: SparkSession | None = None) -> None:
     """
     only = None if spark is None else _session(spark)
     with _lock:
-        mine = _kept.get(model, {})
-        for session, way in [key for key in mine if only in (None, key[0])]:
-            shipped = mine.pop((session, way))
-            if not any(shipped in others.values() for others in _kept.values()):
-                _shipped.pop((session, shipped.parcel.content_hash, way), None)
-                WAYS[way].free(shipped)
+        for each in (model, *derived(model)):
+            _release(_kept.get(each, {}), only)
+
+
+def _release(mine: dict[tuple[str, str], Shipped], only: str | None) -> None:
+    for session, way in [key for key in mine if only in (None, key[0])]:
+        shipped = mine.pop((session, way))
+        if not any(shipped in others.values() for others in _kept.values()):
+            _shipped.pop((session, shipped.parcel.content_hash, way), None)
+            WAYS[way].free(shipped)
 
 
 @contextmanager

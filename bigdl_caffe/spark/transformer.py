@@ -11,11 +11,11 @@ from pyspark.ml.util import MLReadable, MLWritable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from bigdl_caffe.engine.opening import ENGINES
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.image.recipe import Recipe
 from bigdl_caffe.model import Model
 from bigdl_caffe.spark.arrow import tells_case_apart
-from bigdl_caffe.spark.batches import ENGINES
 from bigdl_caffe.spark.device import DTYPES
 from bigdl_caffe.spark.options import ON_ERROR, OUTPUT_TYPES
 from bigdl_caffe.spark.params import (

@@ -13,6 +13,7 @@ from pyspark import TaskContext
 from pyspark.sql import SparkSession
 from pyspark.sql.types import BinaryType, DataType, StructField, StructType
 
+from bigdl_caffe.engine.opening import sent
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.arrow import limit_rows
 from bigdl_caffe.spark.batches import ScoreJob, score_batches
@@ -23,7 +24,7 @@ from bigdl_caffe.spark.plan import Plan, Scoring, plan
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.vectorized import HAS_ARROW, Columns, vectorized
 from bigdl_caffe.spark.ways import Shipped
-from bigdl_caffe.spark.worker import pickle_converters, prepare
+from bigdl_caffe.spark.worker import digest, engine, pickle_converters, prepare
 
 if TYPE_CHECKING:
     from bigdl_caffe.image.recipe import Recipe
@@ -110,7 +111,7 @@ def register_udf(
         planned.job,
         tuple(field.name for field in planned.added),
         on_error,
-        ship(spark, model),
+        ship(spark, sent(model, planned.job.engine, planned.job.fetch)),
         pickle_converters(model),
     )
     limit_rows(spark, model.inputs)
@@ -191,10 +192,12 @@ class SqlFunction:
         """Score the arguments of many calls at a time."""
         context = TaskContext.get()
         model = prepare(context, self.shipped, self.converters, self.job.dtype)
+        opening = self.job.opening(model, shared=True, salt=digest(self.converters))
+        run = engine(model, self.job.engine, opening)
         tally = Tally()
         for columns in calls:
             job, batch = self._take(model, columns)
-            for scored in score_batches(iter([batch]), job, model, tally=tally):
+            for scored in score_batches(iter([batch]), job, model, tally=tally, run=run):
                 outputs = scored.columns[batch.num_columns :]
                 self._check_errors(outputs[-1], tally)
                 yield self._result(outputs)

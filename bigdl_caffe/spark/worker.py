@@ -6,11 +6,13 @@ It opens the model once per process and holds torch to the task's cores; the wor
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import socket
 import sys
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,13 +22,14 @@ import pyarrow as pa
 import torch
 from pyspark import TaskContext, cloudpickle
 
+from bigdl_caffe.engine.opening import Opening, Run, open_engine
+from bigdl_caffe.format.host_folder import own_folder
 from bigdl_caffe.layers.registry import Layer, registry, type_key
 from bigdl_caffe.spark.batches import ScoreJob, score_batches
 from bigdl_caffe.spark.device import DTYPES, task_device, use_exact_floats
 from bigdl_caffe.spark.metrics import Tallies, Tally
 from bigdl_caffe.spark.ship import open_shipped
 from bigdl_caffe.spark.ways import Shipped
-from bigdl_caffe.spark.ways.folder import own_folder
 
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
@@ -84,6 +87,18 @@ def prepare(
     return _models[key]
 
 
+_runs: weakref.WeakKeyDictionary[Model, dict[object, Run]] = weakref.WeakKeyDictionary()
+
+
+def engine(model: Model, name: str, opening: Opening) -> Run:
+    """Return an engine for a model of `prepare`; opened at most once per process."""
+    runs = _runs.setdefault(model, {})
+    key = (name, opening.fetch, opening.rows)
+    if key not in runs:
+        runs[key] = open_engine(name, opening)
+    return runs[key]
+
+
 def open_model(shipped: Shipped, converters: bytes, device: torch.device, dtype: str) -> Model:
     """Return the model that was shipped as one of the caller's own, which it may change."""
     from bigdl_caffe.model import Model
@@ -116,6 +131,11 @@ def _announce(shipped: Shipped, device: torch.device, dtype: str, seconds: float
     )
 
 
+def digest(converters: bytes) -> str:
+    """Return what tells the caller's own layers from others of their names."""
+    return hashlib.sha256(converters).hexdigest()
+
+
 def executor_name() -> str:
     """Return the host, and the process that an executor's workers have as their parent."""
     return f"{socket.gethostname()}/{os.getppid()}"
@@ -136,9 +156,11 @@ class ScoreTask:
         tally = Tally(tasks=1)
         with tally.timed("load"):
             model = prepare(context, self.shipped, self.converters, self.job.dtype)
+            opening = self.job.opening(model, shared=True, salt=digest(self.converters))
+            run = engine(model, self.job.engine, opening)
         partition = context.partitionId() if context else 0
         try:
-            yield from score_batches(batches, self.job, model, partition, tally)
+            yield from score_batches(batches, self.job, model, partition, tally, run)
         finally:  # a LIMIT ends a task before its rows do
             if self.tallies is not None and context:
                 told = context.taskAttemptId(), executor_name(), tally

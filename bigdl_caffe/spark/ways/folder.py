@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 import time
@@ -11,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
-from bigdl_caffe.format.paths import explained
+from bigdl_caffe.format.host_folder import locked, own_folder
 from bigdl_caffe.spark.ways.parcel import Parcel, compare, missing
 
 KEPT = 4
@@ -31,7 +30,7 @@ def checked(path: Path, parcel: Parcel) -> Path:
     """
     folder = own_folder()
     if not _note(folder, path, parcel).exists():
-        with _locked(folder):
+        with locked(folder):
             _check(folder, path, parcel)
     return path
 
@@ -56,7 +55,7 @@ def fetched(parcel: Parcel, fetch: Callable[[Path], None]) -> Iterator[Path]:
     """
     folder = own_folder()
     path = folder / f"{parcel.digest}.arrow"
-    with _locked(folder):
+    with locked(folder):
         try:
             _check(folder, path, parcel)
         except CaffeFormatError:  # it is not there, or has gone bad
@@ -132,39 +131,3 @@ def _age(path: Path) -> float:
     with suppress(FileNotFoundError):  # where locks do not work, another worker tidies too
         return time.time() - path.stat().st_mtime
     return 0.0
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep the executor's other workers out, where the file system has locks.
-
-    A lock saves the others from doing the same work again. What is written is safe without:
-    it has a name of its own until it is whole.
-    """
-    with explained(folder):
-        lock = (folder / "lock").open("wb")
-    with lock:
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def own_folder() -> Path:
-    """Return a folder for this user alone, in the executor's local folder.
-
-    Raises
-    ------
-    CaffeError
-        Someone else owns the folder or can write to it.
-    """
-    root = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir()
-    folder = Path(root) / f"bigdl-caffe-{os.getuid()}"
-    with explained(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
-        raise CaffeError(
-            f"{folder} belongs to someone else or is open to others: "
-            "remove it, or point spark.local.dir elsewhere"
-        )
-    return folder

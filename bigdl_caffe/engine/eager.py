@@ -1,0 +1,100 @@
+"""engine="torch": torch's operations on the joined net, oneDNN's fused ones on the CPU."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bigdl_caffe.engine import onednn
+from bigdl_caffe.engine.chunks import ChunkedNet, chunk_rows, split
+from bigdl_caffe.engine.packed import can_map, each, read_packed, write_packed
+from bigdl_caffe.engine.passes import optimised
+from bigdl_caffe.engine.program import Program, ProgramNet, program
+from bigdl_caffe.format.host_folder import made_once
+
+if TYPE_CHECKING:
+    from bigdl_caffe.engine.opening import Opening
+    from bigdl_caffe.model import Model
+
+Makers = dict[str, Callable[[], Tensor]]
+
+
+def open_torch(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
+    """Return the net of ``opening`` as one module.
+
+    A model whose weights someone holds and may change is joined, and not packed.
+    """
+    model = opening.model
+    joined = optimised(program(model.module, opening.fetch))
+    if model.exposed or not _is_for_onednn(model.module.parameters()):
+        return ProgramNet(joined)
+    shapes = model.net.shapes
+    together = model.row_wise(opening.fetch)
+    chunk = min(chunk_rows(joined, shapes), opening.rows) if together else opening.rows
+    lower = partial(onednn.lowered, joined, shapes, (chunk, opening.rows))
+    if opening.shared and can_map():
+        lowered, memory = _shared(lower, f"{opening.key}-{_machine()}")
+    else:
+        lowered, memory = lower(lambda name, make: make()), None
+    if not together:
+        return _Kept(ProgramNet(lowered), memory)
+    first, behind = split(joined)
+    at = len(first.ops)
+    trunk = ProgramNet(replace(first, ops=lowered.ops[:at]))
+    head = ProgramNet(replace(behind, ops=lowered.ops[at:])) if behind else None
+    return _Kept(ChunkedNet(trunk, head, chunk, _fixed(model, first)), memory)
+
+
+def _fixed(model: Model, first: Program) -> set[str]:
+    """Return the values at the first part's end whose first axis is not the batch."""
+    two, three = (model.shapes_at(model.with_batch(n), model.outputs) for n in (2, 3))
+    return {v for v in first.outputs.values() if v in two and two[v] == three[v]}
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What computes, and the memory that its weights lie in."""
+
+    compute: ProgramNet | ChunkedNet
+    memory: object
+
+    def __call__(self, feed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        made: dict[str, Tensor] = self.compute(feed)
+        return made
+
+
+def _is_for_onednn(tensors: Iterable[Tensor]) -> bool:
+    plain = all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
+    return plain and onednn.available()
+
+
+def _shared(lower: Callable[[onednn.Pack], Program], key: str) -> tuple[Program, object]:
+    """Return the lowered net over packed weights that the host's processes share, and these."""
+    makers: Makers = {}
+
+    def note(name: str, make: Callable[[], Tensor]) -> Tensor:
+        makers[name] = make
+        return torch.empty(0)
+
+    lower(note)
+    if not makers:
+        return lower(note), None
+
+    def write(path: Path) -> None:
+        with torch.inference_mode(), path.open("xb") as out:
+            write_packed(out, each(makers))
+
+    weights = read_packed(made_once("packed", key, write))
+    return lower(lambda name, make: weights[name]), weights
+
+
+def _machine() -> str:
+    """Return what the layout of packed weights depends on beside the net."""
+    return f"{platform.machine()}-{torch.backends.cpu.get_cpu_capability()}-{torch.__version__}"

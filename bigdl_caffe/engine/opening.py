@@ -1,0 +1,156 @@
+"""The engines there are, and how one is opened for a model: checked, or else the exact path."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from bigdl_caffe.engine.check import departure
+from bigdl_caffe.engine.eager import open_torch
+from bigdl_caffe.engine.folded import folded
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format.host_folder import made_once
+from bigdl_caffe.model import Model
+
+Array = np.ndarray[Any, Any]
+Compute = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+Run = Callable[[Mapping[str, Array]], dict[str, Array]]
+"""Input blobs to the blobs that the engine was opened for."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """For what an engine is opened.
+
+    Attributes
+    ----------
+    model : Model
+        On the device, and of the type, that it computes on and in.
+    fetch : tuple of str
+        Blobs.
+    rows : int
+        The batch it is made for. Others have to work, too.
+    shared : bool
+        Whether other processes of the host open the same, and share what is made for it.
+    salt : str
+        Tells layers that the model's hash does not tell: the caller's own.
+    """
+
+    model: Model
+    fetch: tuple[str, ...]
+    rows: int = 1
+    shared: bool = False
+    salt: str = ""
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 (hex) of the model, the blobs and the rows."""
+        words = f"{self.model.content_hash} {self.fetch} {self.rows} {self.salt}"
+        return hashlib.sha256(words.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to compute a net.
+
+    Attributes
+    ----------
+    name : str
+        As users give it.
+    means : str
+        What it is, for docs and help.
+    open : callable
+        Returns what computes tensors of the inputs to tensors of ``fetch``. None for Caffe's
+        own order of operations.
+    alone : bool
+        Whether rows are run one at a time.
+    """
+
+    name: str
+    means: str
+    open: Callable[[Opening], Compute] | None
+    alone: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether the net is run as it is."""
+        return self.open is None
+
+
+ENGINES: Mapping[str, Engine] = {
+    engine.name: engine
+    for engine in (
+        Engine("torch", "fused layers, torch's own kernels", open_torch),
+        Engine("exact", "Caffe's order of operations, row by row", None, alone=True),
+    )
+}
+"""The engines by name, the default first."""
+
+
+def open_engine(name: str, opening: Opening) -> Run:
+    """Return what computes ``opening.fetch``, checked on a made-up batch to be right.
+
+    Where the engine's numbers depart from the exact path's by more than
+    `bigdl_caffe.engine.check.TOLERANCE`, the exact path is returned, with a warning.
+
+    Raises
+    ------
+    CaffeError
+        For an engine that is unknown, or lacks packages here.
+    """
+    engine = find(name)
+    model, fetch = opening.model, opening.fetch
+    exact = partial(model.run, fetch=fetch)
+    if engine.open is None:
+        return exact
+    compute = engine.open(opening)
+    run = partial(_run, model, compute, fetch)
+    reason = _checked(engine, opening, run)
+    if reason:
+        _log.warning("engine '%s' is not used: %s; the exact path is", name, reason)
+        return exact
+    return run
+
+
+def sent(model: Model, name: str, fetch: Sequence[str]) -> Model:
+    """Return what is opened, elsewhere maybe, to compute ``fetch`` of ``model``."""
+    return model if find(name).exact else folded(model, fetch)
+
+
+def find(name: str) -> Engine:
+    """Return the engine of a name."""
+    if name not in ENGINES:
+        raise CaffeError(f"engine is '{name}': give one of {', '.join(ENGINES)}")
+    return ENGINES[name]
+
+
+def _run(
+    model: Model, compute: Compute, fetch: tuple[str, ...], feed: Mapping[str, Array]
+) -> dict[str, Array]:
+    return model.through(compute, feed, fetch)
+
+
+def _checked(engine: Engine, opening: Opening, run: Run) -> str | None:
+    """Return why ``run`` is not to be used, or None; one process of a host finds out for all."""
+    if not opening.shared:
+        return departure(run, opening.model, opening.fetch)
+    name = f"{opening.key}-{engine.name}"
+    verdict = made_once(
+        "checked",
+        name,
+        lambda path: _write(path, departure(run, opening.model, opening.fetch)),
+    )
+    return verdict.read_text(encoding="utf-8") or None
+
+
+def _write(path: Any, reason: str | None) -> None:
+    path.write_text(reason or "", encoding="utf-8")

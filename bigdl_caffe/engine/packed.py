@@ -1,0 +1,125 @@
+"""Packed weights in one file a host, which all its processes map.
+
+torch packs weights into memory of its own. The file holds the same bytes and oneDNN's words on
+how they lie; the tensors made over its mapping share the page cache. torch hands out that
+construction to compiled models alone, by the C functions that those link to; where a torch
+lacks them, each process keeps its own copy.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import json
+import mmap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+from bigdl_caffe.graph.ir import Shape
+
+ALIGNMENT = 4096
+_TRAILER = 16
+
+Item = tuple[str, Tensor]
+
+
+def write_packed(out: IO[bytes], items: Iterable[Item]) -> None:
+    """Write packed weights as they come: each is dropped before the next one is made."""
+    index, end = {}, 0
+    for name, tensor in items:
+        size = int(torch.ops.mkldnn._nbytes(tensor))
+        raw = (ctypes.c_char * size).from_address(torch.ops.mkldnn.data_ptr(tensor))
+        words = torch.ops.mkldnn._get_mkldnn_serialized_md(tensor).numpy().tobytes()
+        index[name] = (end, list(tensor.shape), base64.b64encode(words).decode())
+        out.write(raw)
+        out.write(b"\0" * (-size % ALIGNMENT))
+        end += size + -size % ALIGNMENT
+        del tensor, raw
+    text = json.dumps(index).encode()
+    out.write(text)
+    out.write(len(text).to_bytes(_TRAILER, "little"))
+
+
+def read_packed(path: Path) -> Mapping[str, Tensor]:
+    """Map the file of `write_packed`; the tensors are good as long as the mapping returned is."""
+    with path.open("rb") as file:
+        memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    length = int.from_bytes(memory[-_TRAILER:], "little")
+    index = json.loads(memory[-_TRAILER - length : -_TRAILER])
+    base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    return Mapped(
+        memory,
+        {
+            name: _over(base + start, tuple(shape), base64.b64decode(words))
+            for name, (start, shape, words) in index.items()
+        },
+    )
+
+
+class Mapped(dict[str, Tensor]):
+    """Tensors by name, and the memory that they lie in."""
+
+    def __init__(self, memory: mmap.mmap, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__(tensors)
+        self.memory = memory
+
+
+@cache
+def can_map() -> bool:
+    """Return whether this torch makes packed tensors over memory that is there."""
+    names = set(torch._C._dispatch_get_all_op_names())
+    wanted = ("_nbytes", "_get_mkldnn_serialized_md", "data_ptr")
+    if not all(f"mkldnn::{name}" in names for name in wanted):
+        return False
+    with suppress(AttributeError, OSError):
+        return _functions() is not None and _steal() is not None
+    return False
+
+
+_int, _long, _address = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
+
+
+@cache
+def _functions() -> Any:
+    """Return torch's C functions, of its stable ABI for compiled models."""
+    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+    make = library.aoti_torch_create_tensor_from_blob_v2
+    make.restype = _int
+    make.argtypes = [
+        *(_address, _long, ctypes.POINTER(_long), ctypes.POINTER(_long), _long),  # where it lies
+        *(_int, _int, _int, ctypes.POINTER(_address)),  # of what type, on which device; the result
+        *(_int, ctypes.c_char_p, _long),  # layout
+    ]
+    kinds = ("dtype_float32", "device_type_cpu", "layout__mkldnn")
+    return make, [getattr(library, f"aoti_torch_{kind}")() for kind in kinds]
+
+
+@cache
+def _steal() -> Callable[[Any], Tensor]:
+    steal: Callable[[Any], Tensor] = torch._C._aoti.alloc_tensor_by_stealing_from_void_ptr
+    return steal
+
+
+def _over(address: int, shape: Shape, words: bytes) -> Tensor:
+    """Return a packed tensor over memory that outlives it."""
+    make, (dtype, device, layout) = _functions()
+    sizes, strides = (_long * len(shape))(*shape), (_long * len(shape))()
+    made = _address()
+    where = address, len(shape), sizes, strides, 0
+    if make(*where, dtype, device, 0, ctypes.byref(made), layout, words, len(words)):
+        raise RuntimeError("torch made no tensor over the file of packed weights")
+    capsule = ctypes.pythonapi.PyCapsule_New
+    capsule.restype, capsule.argtypes = ctypes.py_object, [_address, ctypes.c_char_p, _address]
+    return _steal()(capsule(made, None, None))
+
+
+def each(names: Mapping[str, Callable[[], Tensor]]) -> Iterator[Item]:
+    """Yield the weights by name, each packed when its turn comes."""
+    for name, make in names.items():
+        yield name, make()
