@@ -45,6 +45,8 @@ class Runner:
     ----------
     exposed : bool
         Whether `to_torch` has handed out the module, so that the weights may change.
+    opened : dict
+        What engines made of the net, by what they were opened for: it goes with the net.
     """
 
     def __init__(self, assembled: Assembled, slots: Sequence[Slot], table: WeightTable) -> None:
@@ -52,6 +54,7 @@ class Runner:
         self.slots = slots
         self._table = table
         self.exposed = False
+        self.opened: dict[object, Any] = {}
         self._inferred: dict[object, Mapping[str, Shape]] = {}
 
     @property

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
-
 from bigdl_caffe.engine.opening import Opening, Run, find, open_engine, sent
 from bigdl_caffe.model import Model
-
-_runs: weakref.WeakKeyDictionary[Model, dict[object, Run]] = weakref.WeakKeyDictionary()
 
 
 def opened(model: Model, name: str, fetch: tuple[str, ...], rows: int) -> Run:
@@ -20,9 +16,9 @@ def opened(model: Model, name: str, fetch: tuple[str, ...], rows: int) -> Run:
     """
     if find(name).exact:
         return lambda feed: model.run(feed, fetch)
-    runs = _runs.setdefault(model, {})
     key = (name, fetch, rows, model.exposed)
-    if key not in runs:
+    if key not in model.opened:
         net = model if model.exposed else sent(model, name, fetch)
-        runs[key] = open_engine(name, Opening(net, fetch, rows))
-    return runs[key]
+        model.opened[key] = open_engine(name, Opening(net, fetch, rows))
+    run: Run = model.opened[key]
+    return run

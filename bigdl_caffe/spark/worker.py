@@ -12,7 +12,6 @@ import pickle
 import socket
 import sys
 import time
-import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,16 +86,13 @@ def prepare(
     return _models[key]
 
 
-_runs: weakref.WeakKeyDictionary[Model, dict[object, Run]] = weakref.WeakKeyDictionary()
-
-
 def engine(model: Model, name: str, opening: Opening) -> Run:
     """Return an engine for a model of `prepare`; opened at most once per process."""
-    runs = _runs.setdefault(model, {})
     key = (name, opening.fetch, opening.rows)
-    if key not in runs:
-        runs[key] = open_engine(name, opening)
-    return runs[key]
+    if key not in model.opened:
+        model.opened[key] = open_engine(name, opening)
+    run: Run = model.opened[key]
+    return run
 
 
 def open_model(shipped: Shipped, converters: bytes, device: torch.device, dtype: str) -> Model:
