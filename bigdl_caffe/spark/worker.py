@@ -82,7 +82,8 @@ def prepare(
         _models[key] = open_model(shipped, converters, device, dtype)
     _models.move_to_end(key)
     while len(_models) > MODELS_KEPT:
-        _models.popitem(last=False)
+        _, gone = _models.popitem(last=False)
+        gone.opened.clear()  # its engines refer to it: it would stay until the next collection
     return _models[key]
 
 
