@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,13 +17,15 @@ from bigdl_caffe.engine.chunks import ChunkedNet, chunk_rows, split
 from bigdl_caffe.engine.packed import can_map, each, read_packed, write_packed
 from bigdl_caffe.engine.passes import optimised
 from bigdl_caffe.engine.program import Program, ProgramNet, program
+from bigdl_caffe.errors import CaffeFormatError
 from bigdl_caffe.format.host_folder import made_once
 
 if TYPE_CHECKING:
     from bigdl_caffe.engine.opening import Opening
-    from bigdl_caffe.model import Model
 
 Makers = dict[str, Callable[[], Tensor]]
+
+_log = logging.getLogger(__name__)
 
 
 def open_torch(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
@@ -39,22 +41,20 @@ def open_torch(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str, T
     together = model.row_wise(opening.fetch)
     chunk = min(chunk_rows(joined, shapes), opening.rows) if together else opening.rows
     lower = partial(onednn.lowered, joined, shapes, (chunk, opening.rows))
-    if opening.shared and can_map():
-        lowered, memory = _shared(lower, f"{opening.key}-{_machine()}")
-    else:
-        lowered, memory = lower(lambda name, make: make()), None
+    lowered, memory = _packed(lower, opening)
     if not together:
         return _Kept(ProgramNet(lowered), memory)
     first, behind = split(joined)
     at = len(first.ops)
     trunk = ProgramNet(replace(first, ops=lowered.ops[:at]))
     head = ProgramNet(replace(behind, ops=lowered.ops[at:])) if behind else None
-    return _Kept(ChunkedNet(trunk, head, chunk, _fixed(model, first)), memory)
+    return _Kept(ChunkedNet(trunk, head, chunk, _fixed(opening, first)), memory)
 
 
-def _fixed(model: Model, first: Program) -> set[str]:
+def _fixed(opening: Opening, first: Program) -> set[str]:
     """Return the values at the first part's end whose first axis is not the batch."""
-    two, three = (model.shapes_at(model.with_batch(n), model.outputs) for n in (2, 3))
+    model = opening.model
+    two, three = (model.shapes_at(model.with_batch(n), opening.fetch) for n in (2, 3))
     return {v for v in first.outputs.values() if v in two and two[v] == three[v]}
 
 
@@ -75,7 +75,20 @@ def _is_for_onednn(tensors: Iterable[Tensor]) -> bool:
     return plain and onednn.available()
 
 
-def _shared(lower: Callable[[onednn.Pack], Program], key: str) -> tuple[Program, object]:
+Lower = Callable[[onednn.Pack], Program]
+
+
+def _packed(lower: Lower, opening: Opening) -> tuple[Program, object]:
+    """Return the lowered net, and the memory that its packed weights lie in if it is shared."""
+    if opening.shared and can_map():
+        try:
+            return _shared(lower, opening.key)
+        except OSError as error:  # no room in the folder, say
+            _log.warning("each process packs weights for itself: %s", error)
+    return lower(lambda name, make: make()), None
+
+
+def _shared(lower: Lower, key: str) -> tuple[Program, object]:
     """Return the lowered net over packed weights that the host's processes share, and these."""
     makers: Makers = {}
 
@@ -91,10 +104,14 @@ def _shared(lower: Callable[[onednn.Pack], Program], key: str) -> tuple[Program,
         with torch.inference_mode(), path.open("xb") as out:
             write_packed(out, each(makers))
 
-    weights = read_packed(made_once("packed", key, write))
+    weights = _read(partial(made_once, "packed", key, write))
     return lower(lambda name, make: weights[name]), weights
 
 
-def _machine() -> str:
-    """Return what the layout of packed weights depends on beside the net."""
-    return f"{platform.machine()}-{torch.backends.cpu.get_cpu_capability()}-{torch.__version__}"
+def _read(made: Callable[[], Path]) -> Mapping[str, Tensor]:
+    """Map the packed weights; what is there damaged is made anew."""
+    try:
+        return read_packed(path := made())
+    except CaffeFormatError:
+        path.unlink(missing_ok=True)
+        return read_packed(made())

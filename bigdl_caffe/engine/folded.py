@@ -22,7 +22,10 @@ from bigdl_caffe.weights.slots import plan_slots
 from bigdl_caffe.weights.table import WeightTable
 
 _lock = RLock()
-_made: weakref.WeakKeyDictionary[Model, dict[tuple[str, ...], Model]] = weakref.WeakKeyDictionary()
+_made: weakref.WeakKeyDictionary[Model, dict[tuple[str, ...], Model | None]] = (
+    weakref.WeakKeyDictionary()
+)
+"""Model → blobs → what is folded of it; None for itself, which would keep the weak key alive."""
 
 
 def folded(model: Model, fetch: Sequence[str]) -> Model:
@@ -49,24 +52,22 @@ def folded(model: Model, fetch: Sequence[str]) -> Model:
     with _lock:
         known = _made.setdefault(model, {})
         if wanted not in known or model.exposed:
-            now = _fold(model, wanted)
-            if now is model:
-                known.pop(wanted, None)  # the weak key would never go
-                return model
-            if wanted not in known or known[wanted].content_hash != now.content_hash:
+            now, before = _fold(model, wanted), known.get(wanted)
+            if not (now and before and now.content_hash == before.content_hash):
                 known[wanted] = now
-        return known[wanted]
+        return known[wanted] or model
 
 
 def derived(model: Model) -> Iterable[Model]:
     """Return what `folded` made of ``model``."""
     with _lock:
-        return tuple(_made.get(model, {}).values())
+        return tuple(made for made in _made.get(model, {}).values() if made)
 
 
-def _fold(model: Model, fetch: tuple[str, ...]) -> Model:
+def _fold(model: Model, fetch: tuple[str, ...]) -> Model | None:
+    """Return the net for ``fetch``; None where that is the model itself."""
     if not _can_be_cut(model, fetch):
-        return model
+        return None
     net = model.net
     options = Options(outputs=fetch, input_shapes=dict(net.inputs))
     types = registry(model.converters)
@@ -77,12 +78,12 @@ def _fold(model: Model, fetch: tuple[str, ...]) -> Model:
         made = fold(cut.net, blobs)
         whole = assemble(made.definition, options, types)
     except CaffeError:  # a layer that reads what lies outside of the net, say: it runs as it is
-        return model
+        return None
     if whole.net.inputs.keys() != net.inputs.keys():
-        return model  # what is fed stays what it was
+        return None  # what is fed stays what it was
     left = {layer.name for layer in whole.net.layers}
     if not made.gone and all(each.layer.name in left for each in saved.layers if each.blobs):
-        return model
+        return None
     slots = plan_slots(whole.net, whole.layers)
     arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}
     for slot in slots:
@@ -100,4 +101,4 @@ def _can_be_cut(model: Model, fetch: tuple[str, ...]) -> bool:
     net = model.net
     names = Counter(layer.name for layer in net.layers if layer.type != ALIAS)
     known = {blob for layer in net.layers for blob in layer.tops}
-    return net.phase == "TEST" and known.issuperset(fetch) and max(names.values()) == 1
+    return net.phase == "TEST" and known.issuperset(fetch) and max(names.values(), default=1) == 1

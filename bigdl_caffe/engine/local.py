@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bigdl_caffe.engine.opening import Opening, Run, find, open_engine, sent
 from bigdl_caffe.model import Model
+
+KEPT = 4
+"""Engines that a model keeps open: the ones used last. Each may have the weights once more."""
 
 
 def opened(model: Model, name: str, fetch: tuple[str, ...], rows: int) -> Run:
     """Return what computes ``fetch`` of ``model`` by the engine ``name``.
+
+    Recurrent layers begin anew.
 
     Parameters
     ----------
@@ -16,9 +23,16 @@ def opened(model: Model, name: str, fetch: tuple[str, ...], rows: int) -> Run:
     """
     if find(name).exact:
         return lambda feed: model.run(feed, fetch)
-    key = (name, fetch, rows, model.exposed)
-    if key not in model.opened:
-        net = model if model.exposed else sent(model, name, fetch)
-        model.opened[key] = open_engine(name, Opening(net, fetch, rows))
-    run: Run = model.opened[key]
-    return run
+    net = model if model.exposed else sent(model, name, fetch)
+    opening = Opening(net, fetch, rows)
+    net.reset()
+    return kept(model, (name, fetch, rows, model.exposed), lambda: open_engine(name, opening))
+
+
+def kept(model: Model, key: object, make: Callable[[], Run]) -> Run:
+    """Return the engine that was opened under ``key``, or is now."""
+    run: Run | None = model.opened.pop(key, None)
+    model.opened[key] = run or make()
+    for old in tuple(model.opened)[:-KEPT]:
+        model.opened.pop(old, None)
+    return model.opened[key]  # type: ignore[no-any-return]  # whatever engines keep there

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from bigdl_caffe import __version__
 from bigdl_caffe.engine.check import departure
 from bigdl_caffe.engine.eager import open_torch
 from bigdl_caffe.engine.folded import folded
@@ -53,8 +56,10 @@ class Opening:
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 (hex) of the model, the blobs and the rows."""
-        words = f"{self.model.content_hash} {self.fetch} {self.rows} {self.salt}"
+        """SHA-256 (hex) of the model, the blobs, the rows, and what computes them."""
+        like = next(self.model.module.parameters(), torch.empty(0))
+        where = f"{like.device.type} {like.dtype} {torch.get_num_threads()} {_machine()}"
+        words = f"{self.model.content_hash} {self.fetch} {self.rows} {self.salt} {where}"
         return hashlib.sha256(words.encode()).hexdigest()
 
 
@@ -100,7 +105,8 @@ def open_engine(name: str, opening: Opening) -> Run:
     """Return what computes ``opening.fetch``, checked on a made-up batch to be right.
 
     Where the engine's numbers depart from the exact path's by more than
-    `bigdl_caffe.engine.check.TOLERANCE`, the exact path is returned, with a warning.
+    `bigdl_caffe.engine.check.TOLERANCE`, the exact path is returned, with a warning. In the
+    TRAIN phase it always is: Dropout is random there, and BatchNorm learns from what it sees.
 
     Raises
     ------
@@ -110,15 +116,20 @@ def open_engine(name: str, opening: Opening) -> Run:
     engine = find(name)
     model, fetch = opening.model, opening.fetch
     exact = partial(model.run, fetch=fetch)
-    if engine.open is None:
+    if engine.open is None or model.net.phase == "TRAIN":
         return exact
-    compute = engine.open(opening)
-    run = partial(_run, model, compute, fetch)
+    run = partial(_run, model, engine.open(opening), fetch)
     reason = _checked(engine, opening, run)
     if reason:
         _log.warning("engine '%s' is not used: %s; the exact path is", name, reason)
         return exact
     return run
+
+
+def _machine() -> str:
+    """Return what decides about the kernels that run."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()} {capability} torch {torch.__version__} {__version__}"
 
 
 def sent(model: Model, name: str, fetch: Sequence[str]) -> Model:
@@ -141,14 +152,11 @@ def _run(
 
 def _checked(engine: Engine, opening: Opening, run: Run) -> str | None:
     """Return why ``run`` is not to be used, or None; one process of a host finds out for all."""
+    find_out = partial(departure, run, opening.model, opening.fetch, opening.rows)
     if not opening.shared:
-        return departure(run, opening.model, opening.fetch)
+        return find_out()
     name = f"{opening.key}-{engine.name}"
-    verdict = made_once(
-        "checked",
-        name,
-        lambda path: _write(path, departure(run, opening.model, opening.fetch)),
-    )
+    verdict = made_once("checked", name, lambda path: _write(path, find_out()))
     return verdict.read_text(encoding="utf-8") or None
 
 

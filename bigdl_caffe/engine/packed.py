@@ -12,6 +12,9 @@ import base64
 import ctypes
 import json
 import mmap
+import os
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -21,10 +24,13 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
+from bigdl_caffe.errors import CaffeFormatError
 from bigdl_caffe.graph.ir import Shape
 
 ALIGNMENT = 4096
-_TRAILER = 16
+_END = struct.Struct("<QI4s")
+"""Bytes of the index, its checksum, and what such files end with."""
+_MARK = b"bcpw"
 
 Item = tuple[str, Tensor]
 
@@ -36,30 +42,54 @@ def write_packed(out: IO[bytes], items: Iterable[Item]) -> None:
         size = int(torch.ops.mkldnn._nbytes(tensor))
         raw = (ctypes.c_char * size).from_address(torch.ops.mkldnn.data_ptr(tensor))
         words = torch.ops.mkldnn._get_mkldnn_serialized_md(tensor).numpy().tobytes()
-        index[name] = (end, list(tensor.shape), base64.b64encode(words).decode())
+        index[name] = (end, size, list(tensor.shape), base64.b64encode(words).decode())
         out.write(raw)
         out.write(b"\0" * (-size % ALIGNMENT))
         end += size + -size % ALIGNMENT
         del tensor, raw
     text = json.dumps(index).encode()
     out.write(text)
-    out.write(len(text).to_bytes(_TRAILER, "little"))
+    out.write(_END.pack(len(text), zlib.crc32(text), _MARK))
 
 
 def read_packed(path: Path) -> Mapping[str, Tensor]:
-    """Map the file of `write_packed`; the tensors are good as long as the mapping returned is."""
+    """Map the file of `write_packed`; the tensors are good as long as the mapping returned is.
+
+    Raises
+    ------
+    CaffeFormatError
+        For a file that was cut short, or is another.
+    """
     with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size < _END.size:
+            raise _damaged(path)
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    length = int.from_bytes(memory[-_TRAILER:], "little")
-    index = json.loads(memory[-_TRAILER - length : -_TRAILER])
+    index = _index(memory, path)
     base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     return Mapped(
         memory,
         {
             name: _over(base + start, tuple(shape), base64.b64decode(words))
-            for name, (start, shape, words) in index.items()
+            for name, (start, _, shape, words) in index.items()
         },
     )
+
+
+def _index(memory: mmap.mmap, path: Path) -> Mapping[str, tuple[int, int, list[int], str]]:
+    """Return what is said of each weight: start and size in bytes, shape, oneDNN's words."""
+    length, checksum, mark = _END.unpack(memory[-_END.size :])
+    end = len(memory) - _END.size - length
+    text = memory[max(end, 0) : -_END.size]
+    if mark != _MARK or end < 0 or zlib.crc32(text) != checksum:
+        raise _damaged(path)
+    index: dict[str, tuple[int, int, list[int], str]] = json.loads(text)
+    if any(start + size > end for start, size, *_ in index.values()):
+        raise _damaged(path)
+    return index
+
+
+def _damaged(path: Path) -> CaffeFormatError:
+    return CaffeFormatError(f"{path} is no whole file of packed weights: delete it")
 
 
 class Mapped(dict[str, Tensor]):

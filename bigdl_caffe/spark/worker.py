@@ -21,6 +21,7 @@ import pyarrow as pa
 import torch
 from pyspark import TaskContext, cloudpickle
 
+from bigdl_caffe.engine.local import kept
 from bigdl_caffe.engine.opening import Opening, Run, open_engine
 from bigdl_caffe.format.host_folder import own_folder
 from bigdl_caffe.layers.registry import Layer, registry, type_key
@@ -90,10 +91,7 @@ def prepare(
 def engine(model: Model, name: str, opening: Opening) -> Run:
     """Return an engine for a model of `prepare`; opened at most once per process."""
     key = (name, opening.fetch, opening.rows)
-    if key not in model.opened:
-        model.opened[key] = open_engine(name, opening)
-    run: Run = model.opened[key]
-    return run
+    return kept(model, key, lambda: open_engine(name, opening))
 
 
 def open_model(shipped: Shipped, converters: bytes, device: torch.device, dtype: str) -> Model:
