@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ BOTH = (Output("twice", "twice"), Output("sum", "sum", "float"))
 
 class Arithmetic:
     """A model of one or two inputs that doubles and sums; it cannot take a negative number."""
+
+    inputs = ("data", "bias")
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -45,9 +48,16 @@ def batches(columns: Mapping[str, Any], *sizes: int) -> Iterator[pa.RecordBatch]
         start += size
 
 
+def scored(
+    batches: Iterator[pa.RecordBatch], job: ScoreJob, model: Any, **how: Any
+) -> Iterator[pa.RecordBatch]:
+    """Score by the model itself, which no engine knows."""
+    return score_batches(batches, job, model, run=partial(model.run, fetch=job.fetch), **how)
+
+
 def score(columns: Mapping[str, Any], *sizes: int, **job: Any) -> dict[str, list[Any]]:
     todo = ScoreJob(**{"feeds": (FLAT,), "outputs": BOTH, **job})
-    found = list(score_batches(batches(columns, *sizes), todo, Arithmetic()))  # type: ignore[arg-type]  # stands in
+    found = list(scored(batches(columns, *sizes), todo, Arithmetic()))
     return pa.Table.from_batches(found).to_pydict()
 
 
@@ -80,8 +90,8 @@ def test_a_partition_may_have_any_number_of_batches() -> None:
 
 def test_no_batch_gives_no_batch() -> None:
     model: Any = Arithmetic()
-    assert list(score_batches(iter([]), ScoreJob((FLAT,), BOTH), model)) == []
-    assert list(score_batches(batches(table([])), ScoreJob((FLAT,), BOTH), model)) == []
+    assert list(scored(iter([]), ScoreJob((FLAT,), BOTH), model)) == []
+    assert list(scored(batches(table([])), ScoreJob((FLAT,), BOTH), model)) == []
 
 
 BAD: list[tuple[Any, str]] = [
@@ -129,7 +139,7 @@ def test_tally_counts_rows_and_failures_by_reason() -> None:
     job = ScoreJob((FLAT,), BOTH, batch_size=2, on_error="drop")
     model: Any = Arithmetic()
     data = [None, *rows(2), [1.0], [1.0, 2.0]]
-    found = list(score_batches(batches(table(data)), job, model, tally=tally))
+    found = list(scored(batches(table(data)), job, model, tally=tally))
     assert sum(batch.num_rows for batch in found) == 2
     assert (tally.rows, tally.failed) == (5, 3)
     assert tally.reasons == {
@@ -142,7 +152,7 @@ def test_tally_counts_rows_and_failures_by_reason() -> None:
 def test_a_net_that_is_not_row_wise_sees_one_row_at_a_time() -> None:
     model: Any = Arithmetic()
     job = ScoreJob((FLAT,), BOTH, row_wise=False)
-    list(score_batches(batches(table(rows(5))), job, model))
+    list(scored(batches(table(rows(5))), job, model))
     assert model.sizes == [1] * 5
 
 
@@ -201,7 +211,7 @@ def test_no_more_rows_are_held_than_a_batch_needs() -> None:
 
     model: Any = Arithmetic()
     done = 0
-    for batch in score_batches(coming(), ScoreJob((FLAT,), BOTH, batch_size=32), model):
+    for batch in scored(coming(), ScoreJob((FLAT,), BOTH, batch_size=32), model):
         done += batch.num_rows
         assert read - done < 10  # what remains of the last batch that was read
     assert done == 1000
@@ -219,7 +229,7 @@ class Small(Arithmetic):
 
 def test_rows_are_halved_until_there_is_memory_for_them() -> None:
     model: Any = Small()
-    found = score_batches(batches(table(rows(50))), ScoreJob((FLAT,), BOTH, batch_size=30), model)
+    found = scored(batches(table(rows(50))), ScoreJob((FLAT,), BOTH, batch_size=30), model)
     out = pa.Table.from_batches(found).to_pydict()
     assert out["twice"] == (2 * np.array(rows(50))).tolist()
     assert out["error"] == [None] * 50
@@ -235,12 +245,12 @@ def test_a_row_too_large_for_memory_is_its_own_error() -> None:
             return super().run(feed, fetch)
 
     model: Any = Crowded()
-    found = score_batches(batches(table(rows(5))), ScoreJob((FLAT,), BOTH), model)
+    found = scored(batches(table(rows(5))), ScoreJob((FLAT,), BOTH), model)
     out = pa.Table.from_batches(found).to_pydict()
     assert out["error"] == [None, None, "MemoryError: no room", None, None]
     model = Crowded()
     job = ScoreJob((FLAT,), BOTH, batch_size=4)
-    list(score_batches(batches(table(rows(400))), job, model))
+    list(scored(batches(table(rows(400))), job, model))
     assert model.sizes[-1] == 4  # and the rows after it are run together again
 
 
@@ -248,5 +258,5 @@ def test_a_bad_row_is_found_by_halves() -> None:
     model: Any = Arithmetic()
     data: list[Any] = rows(64)
     data[40] = [-1.0] * 4
-    list(score_batches(batches(table(data)), ScoreJob((FLAT,), BOTH, batch_size=64), model))
+    list(scored(batches(table(data)), ScoreJob((FLAT,), BOTH, batch_size=64), model))
     assert len(model.sizes) == 1 + 2 * 6
