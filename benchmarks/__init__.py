@@ -1,0 +1,1 @@
+"""What is measured beside other programs, by one command: ``python -m benchmarks``."""
