@@ -50,10 +50,8 @@ class BigDLScoring(Runner):
         if feeding.is_spark(data):
             from bigdl_caffe.spark import scoring  # Spark only when it is used
 
-            how = {"engine": engine, **how} if feeding.is_frame(data) else how
-            return scoring.score(
-                cast("Model", self), data, batch_size=batch_size, fetch=fetch, **how
-            )
+            how = {"batch_size": batch_size, "fetch": fetch, "engine": engine, **how}
+            return scoring.score(cast("Model", self), data, **how)
         from bigdl_caffe.engine.local import opened  # engines only when they are used
 
         wanted = self.check_fetch(fetch)
@@ -65,13 +63,18 @@ class BigDLScoring(Runner):
         return tops[wanted[0]] if len(wanted) == 1 else tops
 
     def predict_class(
-        self, data: Any, batch_size: int = 32, fetch: str | None = None, **how: Any
+        self,
+        data: Any,
+        batch_size: int = 32,
+        fetch: str | None = None,
+        engine: str = "torch",
+        **how: Any,
     ) -> Any:
         """Return the 0-based class of each row: the position of its largest output.
 
         Parameters
         ----------
-        data, batch_size, **how
+        data, batch_size, engine, **how
             As for `predict`.
         fetch : str, optional
             The blob with the classes' scores; needed when the net has several outputs.
@@ -91,10 +94,9 @@ class BigDLScoring(Runner):
         if feeding.is_spark(data):
             from bigdl_caffe.spark import scoring  # Spark only when it is used
 
-            return scoring.score_classes(
-                cast("Model", self), data, fetch=[blob], batch_size=batch_size, **how
-            )
-        scores = self.predict(data, batch_size, [blob])
+            how = {"batch_size": batch_size, "engine": engine, **how}
+            return scoring.score_classes(cast("Model", self), data, fetch=[blob], **how)
+        scores = self.predict(data, batch_size, [blob], engine)
         feeding.check_classes(blob, scores.shape)
         return scores.reshape(len(scores), -1).argmax(1)
 
@@ -115,6 +117,7 @@ class BigDLScoring(Runner):
             ``metrics``: "top1" (the default), "top5", "loss", "mae", objects of
             :mod:`bigdl_caffe.spark.criteria`, or several of them.
             ``fetch``: the blob that is judged, where the net has several outputs.
+            ``engine``: what computes, as for `Model.predict`.
             ``label_col``: a DataFrame's column of labels, "label" by default; and further
             what `Model.predict` takes for DataFrames.
             Labels are classes counted from 0, where BigDL's are from 1; for "mae", as many
@@ -170,7 +173,7 @@ class BigDLScoring(Runner):
         predict_key : str
             Name of the prediction.
         **how
-            ``recipe``, and for a DataFrame what `Model.predict` takes.
+            ``recipe`` and ``engine``, and for a DataFrame what `Model.predict` takes.
 
         Returns
         -------

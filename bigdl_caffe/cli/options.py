@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from bigdl_caffe.cli.files import Files, is_bundle
+from bigdl_caffe.errors import CaffeError
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
@@ -70,6 +71,16 @@ def size(text: str) -> tuple[int, int]:
     if not by:
         raise argparse.ArgumentTypeError(f"'{text}' is not HEIGHTxWIDTH, such as 256x256")
     return positive(height), positive(width)
+
+
+def engine(text: str) -> str:
+    """Read the name of an engine."""
+    from bigdl_caffe.engine.opening import find  # torch, only where an engine is named
+
+    try:
+        return find(text).name
+    except CaffeError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def tolerance(text: str) -> float:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from bigdl_caffe.cli.command import Command
-from bigdl_caffe.cli.options import add_net, net, positive, size
+from bigdl_caffe.cli.options import add_net, engine, net, positive, size
 from bigdl_caffe.errors import CaffeError
 
 if TYPE_CHECKING:
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from bigdl_caffe.model import Model
     from bigdl_caffe.spark.job import Request
 
-ENGINE = "exact: row by row, the same bits for any partitions and batch size"
+ENGINE = "what computes: torch (the default); exact, row by row in Caffe's order, with the same "
+ENGINE += "bits for any partitions and batch size; docs/engines.md tells of all"
+DTYPES = ("float32", "float64", "float16", "bfloat16")
 STEPS = ("resize", "scale", "channel_order", "max_pixels")
 
 
@@ -32,7 +34,8 @@ def _arguments(command: argparse.ArgumentParser) -> None:
     add("--truth", metavar="FILE", help="'path class' lines: report the accuracy")
     add("--batch-size", type=positive, default=32, metavar="N", help="rows at a time (32)")
     add("--on-error", choices=("column", "drop", "fail"), default="column", help="for bad rows")
-    add("--engine", choices=("torch", "exact"), default="torch", help=ENGINE)
+    add("--engine", type=engine, default="torch", metavar="E", help=ENGINE)
+    add("--dtype", choices=DTYPES, default="float32", help="what the net computes in (float32)")
     add_net(command)
     add("--master", help="Spark's master (spark-submit's, or local[*])")
     _add_recipe(command.add_argument_group("images", "by default as transform_param has it"))
@@ -93,6 +96,7 @@ def _request(args: argparse.Namespace, model: Model) -> Request:
         on_error=args.on_error,
         overwrite=args.overwrite,
         engine=args.engine,
+        dtype=args.dtype,
     )
 
 

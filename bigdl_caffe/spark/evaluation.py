@@ -23,7 +23,7 @@ from bigdl_caffe.spark.criteria import Array, Metric, chosen
 from bigdl_caffe.spark.environment import Portable
 from bigdl_caffe.spark.numbers import is_list
 from bigdl_caffe.spark.plan import count_classes
-from bigdl_caffe.spark.rdd import is_rdd, rdd_task
+from bigdl_caffe.spark.rdd import RddTask, is_rdd, rdd_task
 from bigdl_caffe.spark.scoring import score_dataframe
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ def evaluate(
     if any(judge.classes for judge in judges):
         count_classes(model, blob)
     if is_rdd(data):
-        if how or label_col != "label":
+        if how.keys() - {"engine"} or label_col != "label":
             raise CaffeError("label_col and the options of scoring are for DataFrames only")
-        sums = _of_rdd(model, data, blob, batch_size, judges)
+        sums = _of_rdd(data, rdd_task(model, batch_size, [blob], **how), judges)
     else:
         sums = _of_dataframe(model, data, blob, judges, label_col, batch_size=batch_size, **how)
     return _results(sums, judges)
@@ -147,11 +147,7 @@ def _results(sums: Sequence[Sums], judges: Sequence[Metric]) -> list[EvaluatedRe
 # --- RDDs -----------------------------------------------------------------------------
 
 
-def _of_rdd(
-    model: Model, rdd: RDD[Any], blob: str, batch_size: int, judges: Sequence[Metric]
-) -> list[Sums]:
-    task = rdd_task(model, batch_size, [blob])
-
+def _of_rdd(rdd: RDD[Any], task: RddTask, judges: Sequence[Metric]) -> list[Sums]:
     def judged(partition: Iterable[Any]) -> Iterator[Sums]:
         sums = Sums(judges, _partition())
         left = task(_pairs(partition, sums.partition), lambda pair: pair[0])

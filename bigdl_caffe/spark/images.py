@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from bigdl_caffe.errors import CaffeError, ImageError
 from bigdl_caffe.image import Recipe, batch
 from bigdl_caffe.spark.environment import Portable
 from bigdl_caffe.spark.pictures import structs
-from bigdl_caffe.spark.rdd import is_rdd, rdd_task
+from bigdl_caffe.spark.rdd import RddTask, is_rdd, rdd_task
 from bigdl_caffe.spark.scoring import score_dataframe
 
 if TYPE_CHECKING:
@@ -38,24 +38,23 @@ def predict_image(
     batch_size: int = 32,
     predict_key: str = "predict",
     recipe: Recipe | None = None,
+    engine: str = "torch",
     **how: Any,
 ) -> Any:
     """Score pictures; `Model.predict_image` says how."""
     if not is_rdd(images):
-        return score_dataframe(
-            model, images, fetch={blob: predict_key}, batch_size=batch_size, recipe=recipe, **how
-        )
+        how = {"batch_size": batch_size, "recipe": recipe, "engine": engine, **how}
+        return score_dataframe(model, images, fetch={blob: predict_key}, **how)
     if how:
         raise CaffeError(f"{', '.join(how)}: such options are for DataFrames only")
-    return _predict_rdd(model, images, blob, batch_size, predict_key, recipe)
+    task = rdd_task(model, batch_size, [blob], engine)
+    row_of = partial(prepared, recipe or model.recipe())
+    return _predict_rdd(images, task, row_of, predict_key)
 
 
 def _predict_rdd(
-    model: Model, images: RDD[Any], blob: str, batch_size: int, key: str, recipe: Recipe | None
+    images: RDD[Any], task: RddTask, row_of: Callable[[Any], Any], key: str
 ) -> RDD[dict[str, Any]]:
-    task = rdd_task(model, batch_size, [blob])
-    row_of = partial(prepared, recipe or model.recipe())
-
     def predicted(partition: Iterable[Any]) -> Iterator[dict[str, Any]]:
         for element, (prediction,) in task(map(_as_dict, partition), row_of):
             yield {**element, key: prediction}

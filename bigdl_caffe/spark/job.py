@@ -46,6 +46,7 @@ class Request:
     on_error: str = "column"
     overwrite: bool = False
     engine: str = "torch"
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def _rows(
         recipe=request.recipe,
         on_error=request.on_error,
         engine=request.engine,
+        dtype=request.dtype,
         metrics=metrics,
         **_classes(model, request),
     ).drop(F.col(f"`{column}`"))

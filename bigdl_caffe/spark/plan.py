@@ -83,9 +83,9 @@ class Scoring:
         ``error_col``; left out; or an error that names it.
     error_col : str
         Name of the column of reasons.
-    engine : {"torch", "exact"}
-        "torch" runs a batch at once; "exact" row by row, so that a row's numbers depend on
-        nothing but the row: not on the partitions, not on ``batch_size``.
+    engine : str
+        One of `bigdl_caffe.engine.opening.ENGINES`. "exact" computes row by row, so that a row's
+        numbers depend on nothing but the row: not on the partitions, not on ``batch_size``.
     dtype : {"float32", "float64", "float16", "bfloat16"}
         What the model computes in. What it returns is float32.
     """

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pyspark import RDD, TaskContext
 from pyspark.sql import SparkSession
 
-from bigdl_caffe.engine.opening import Opening, Run, sent
+from bigdl_caffe.engine.opening import Opening, Run, find, sent
 from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.spark.environment import Portable
 from bigdl_caffe.spark.ship import ship
@@ -31,6 +31,7 @@ def score_rdd(
     *,
     batch_size: int = 32,
     fetch: Sequence[str] | None = None,
+    engine: str = "torch",
     **others: Any,
 ) -> RDD[Any]:
     """Return the outputs of an RDD's rows, in the same order and partitions.
@@ -45,6 +46,8 @@ def score_rdd(
         a net of several inputs a sequence of them in the order of ``model.inputs``.
     fetch : sequence of str, optional
         Blobs to return; the net's outputs by default.
+    engine : str
+        One of `bigdl_caffe.engine.opening.ENGINES`.
 
     Returns
     -------
@@ -59,10 +62,10 @@ def score_rdd(
     """
     if others:
         raise CaffeError(
-            f"an RDD takes batch_size and fetch, not {', '.join(others)}: score a DataFrame, "
-            "or leave it out"
+            f"an RDD takes batch_size, fetch and engine, not {', '.join(others)}: score a "
+            "DataFrame, or leave it out"
         )
-    task = rdd_task(model, batch_size, fetch)
+    task = rdd_task(model, batch_size, fetch, engine)
 
     def outputs(partition: Iterable[Any]) -> Iterator[Array | list[Array]]:
         for _, arrays in task(partition):
@@ -76,24 +79,23 @@ def is_rdd(data: Any) -> TypeGuard[RDD[Any]]:
     return not hasattr(data, "mapInArrow")
 
 
-def rdd_task(model: Model, batch_size: int, fetch: Sequence[str] | None) -> RddTask:
+def rdd_task(
+    model: Model, batch_size: int, fetch: Sequence[str] | None, engine: str = "torch"
+) -> RddTask:
     """Return what scores a partition with ``model``, which is sent to the executors.
 
     Raises
     ------
     CaffeError
-        For blobs that the net does not have, and a batch of no rows.
+        For blobs that the net does not have, an engine that there is not, and a batch of no rows.
     """
     if batch_size < 1:
         raise CaffeError(f"batch_size is {batch_size}: give at least 1")
     blobs = tuple(model.check_fetch(fetch))
-    rows = batch_size if model.row_wise(blobs) else 1
-    shipped = ship(SparkSession.builder.getOrCreate(), sent(model, ENGINE, blobs))
-    return RddTask(shipped, pickle_converters(model), blobs, rows, model.row_wise(blobs))
-
-
-ENGINE = "torch"
-"""What scores RDDs, which have no options."""
+    row_wise = model.row_wise(blobs)
+    rows = batch_size if row_wise and not find(engine).alone else 1
+    shipped = ship(SparkSession.builder.getOrCreate(), sent(model, engine, blobs))
+    return RddTask(shipped, pickle_converters(model), blobs, rows, row_wise, engine)
 
 
 def _itself(element: Any) -> Any:
@@ -109,6 +111,7 @@ class RddTask:
     blobs: tuple[str, ...]
     batch_size: int
     row_wise: bool
+    engine: str
 
     def __call__(
         self, elements: Iterable[Any], row_of: Callable[[Any], Any] = _itself
@@ -124,7 +127,7 @@ class RddTask:
         model = prepare(context, self.shipped, self.converters)
         salt = digest(self.converters)
         opening = Opening(model, self.blobs, self.batch_size, shared=True, salt=salt)
-        run = engine(model, ENGINE, opening)
+        run = engine(model, self.engine, opening)
         batch = _Batch(self, model, run)
         batch.partition = context.partitionId() if context else 0
         left = iter(elements)

@@ -87,7 +87,7 @@ def test_a_bad_row_is_named(spark: SparkSession, tmp_path: Path) -> None:
         embed.predict(words).collect()
     with pytest.raises(Exception, match=r"ShapeError: row 0 of partition 0 has shape \(1, 1\)"):
         embed.predict(words.map(lambda x: x[None])).first()
-    with pytest.raises(CaffeError, match="an RDD takes batch_size and fetch, not on_error"):
+    with pytest.raises(CaffeError, match="an RDD takes batch_size, fetch and engine, not on_error"):
         embed.predict(words, on_error="drop")
     with pytest.raises(CaffeError, match="batch_size is 0"):
         embed.predict(words, batch_size=0)

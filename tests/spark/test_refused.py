@@ -84,7 +84,7 @@ def test_an_rdd_takes_no_options_of_dataframes(
     rdd = spark.sparkContext.parallelize(list(blobs(range(2))))
     for predict in (model.predict, model.predict_class):
         with pytest.raises(
-            CaffeError, match=f"an RDD takes batch_size and fetch, not {next(iter(how))}"
+            CaffeError, match=f"an RDD takes batch_size, fetch and engine, not {next(iter(how))}"
         ):
             predict(rdd, fetch="prob", **how)
     with pytest.raises(CaffeError, match="batch_size is 0"):
