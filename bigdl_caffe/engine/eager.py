@@ -48,10 +48,10 @@ def open_torch(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str, T
     at = len(first.ops)
     trunk = ProgramNet(replace(first, ops=lowered.ops[:at]))
     head = ProgramNet(replace(behind, ops=lowered.ops[at:])) if behind else None
-    return _Kept(ChunkedNet(trunk, head, chunk, _fixed(opening, first)), memory)
+    return _Kept(ChunkedNet(trunk, head, chunk, fixed(opening, first)), memory)
 
 
-def _fixed(opening: Opening, first: Program) -> set[str]:
+def fixed(opening: Opening, first: Program) -> set[str]:
     """Return the values at the first part's end whose first axis is not the batch."""
     model = opening.model
     two, three = (model.shapes_at(model.with_batch(n), opening.fetch) for n in (2, 3))

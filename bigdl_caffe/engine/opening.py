@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bigdl_caffe import __version__
 from bigdl_caffe.engine.check import departure
+from bigdl_caffe.engine.compiled import open_compiled
 from bigdl_caffe.engine.eager import open_torch
 from bigdl_caffe.engine.folded import folded
 from bigdl_caffe.errors import CaffeError
@@ -95,6 +96,7 @@ ENGINES: Mapping[str, Engine] = {
     engine.name: engine
     for engine in (
         Engine("torch", "fused layers, torch's own kernels", open_torch),
+        Engine("compiled", "the joined net as machine code, made once a host", open_compiled),
         Engine("exact", "Caffe's order of operations, row by row", None, alone=True),
     )
 }

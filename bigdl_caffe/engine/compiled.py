@@ -1,0 +1,170 @@
+"""engine="compiled": the joined net as machine code, made once a host.
+
+torch's ahead-of-time compiler freezes and packs the weights, joins what is left between the
+convolutions, and lays out memory once. Its library is made under the host's lock; every other
+process loads it. What was measured, on one AVX-512 core:
+
+- A library for one row that is run row by row is the quickest for all batches: SqueezeNet takes
+  9.4 ms a row so, 11.4 ms in a library for 16 rows, whose values go through main memory. Any
+  number of rows works, and none is computed in vain.
+- A dynamic batch takes 11.0 ms for that row.
+- max_autotune and memory planning change nothing: nine tenths of the time are oneDNN's
+  convolutions, which are the same ones that engine="torch" calls.
+- torch.compile with its caches on disk gives the same code, but each process has to trace the
+  net again, and keeps packed weights of its own.
+
+From the first matrix product on, the rows are run together by torch, as
+:mod:`bigdl_caffe.engine.chunks` has it: a product reads its weight once for all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bigdl_caffe import __version__
+from bigdl_caffe.engine import aot
+from bigdl_caffe.engine.chunks import ChunkedNet, split
+from bigdl_caffe.engine.eager import fixed
+from bigdl_caffe.engine.fused import Joined
+from bigdl_caffe.engine.passes import optimised
+from bigdl_caffe.engine.program import Program, ProgramNet, program
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format.host_folder import made_once
+from bigdl_caffe.graph.ir import Shape
+from bigdl_caffe.nn.dense import InnerProduct
+
+if TYPE_CHECKING:
+    from bigdl_caffe.engine.opening import Opening
+    from bigdl_caffe.model import Model
+
+_log = logging.getLogger(__name__)
+
+
+def open_compiled(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
+    """Return the net of ``opening`` as compiled code; what it is not compiled for runs in torch.
+
+    A model whose weights someone holds and may change is not compiled: they would be frozen.
+
+    Raises
+    ------
+    CaffeError
+        It cannot be compiled here, with what is missing and where; or the model computes
+        elsewhere than on the CPU, or in another type than float32.
+    """
+    model = opening.model
+    joined = optimised(program(model.module, opening.fetch))
+    if model.exposed or not joined.ops:
+        if model.exposed:
+            _log.warning("engine 'compiled': the weights may still change, so torch runs the net")
+        return ProgramNet(joined)
+    _check(model, joined)
+    together = model.row_wise(opening.fetch)
+    first, behind = split(joined) if together else (joined, None)
+    rows = opening.rows if together and _is_product(first.ops[0].module) else 1
+    shapes = {blob: tuple(shape) for blob, shape in model.with_batch(rows).items()}
+    library = _library(opening, first, {blob: shapes[blob] for blob in first.feeds})
+    trunk = CompiledNet(first, library, shapes)
+    if not together:
+        return trunk
+    head = ProgramNet(behind) if behind else None
+    return ChunkedNet(trunk, head, rows, fixed(opening, first))
+
+
+def _check(model: Model, joined: Program) -> None:
+    """Raise a CaffeError for what compiled code cannot do, whatever the machine."""
+    other = "use engine='torch'"
+    if getattr(model, "scheme", None) is not None:
+        raise CaffeError(f"engine 'compiled' does not run quantised models: {other}")
+    for tensor in model.module.parameters():
+        if (tensor.device.type, tensor.dtype) != ("cpu", torch.float32):
+            raise CaffeError(
+                f"engine 'compiled' computes float32 on the CPU, and the model is {tensor.dtype} "
+                f"on {tensor.device}: {other}"
+            )
+    carrying = [name for op in joined.ops if hasattr(op.module, "reset") for name in op.layers]
+    if carrying:
+        raise CaffeError(
+            f"engine 'compiled' cannot carry a state from one pass to the next, as the layers "
+            f"{', '.join(carrying)} do: {other}"
+        )
+
+
+def _is_product(module: object) -> bool:
+    return isinstance(module.first if isinstance(module, Joined) else module, InnerProduct)
+
+
+def _library(opening: Opening, first: Program, shapes: Mapping[str, Shape]) -> aot.Library:
+    """Return the library for inputs of ``shapes``; the first process of the host compiles it."""
+    feeds = [torch.zeros(shape) for shape in shapes.values()]
+    make = partial(aot.compile_into, program=first, feeds=feeds)
+    if not opening.shared and _has_layers_of_others(opening.model):
+        with tempfile.TemporaryDirectory() as folder:  # its name would not tell their code
+            make(Path(folder) / "net")
+            return aot.load(Path(folder) / "net")
+    return _loaded(partial(made_once, "compiled", _name(opening, shapes), make))
+
+
+def _loaded(made: Callable[[], Path]) -> aot.Library:
+    """Load the library; one that is there damaged is made anew."""
+    path = made()
+    try:
+        return aot.load(path)
+    except Exception as error:  # of the linker, of torch, of the file system
+        _log.warning("%s is damaged (%s): it is compiled anew", path, error)
+        shutil.rmtree(path, ignore_errors=True)
+        return aot.load(made())
+
+
+def _name(opening: Opening, shapes: Mapping[str, Shape]) -> str:
+    """Return what tells all that the machine code depends on."""
+    machine = (platform.machine(), torch.backends.cpu.get_cpu_capability())
+    versions = (torch.__version__, platform.python_version(), __version__)
+    words = f"{opening.key} {sorted(shapes.items())} {machine} {versions}"
+    return hashlib.sha256(words.encode()).hexdigest()
+
+
+def _has_layers_of_others(model: Model) -> bool:
+    parts = {type(module).__module__.partition(".")[0] for module in model.module.modules()}
+    return not parts <= {"bigdl_caffe", "torch"}
+
+
+class CompiledNet(ProgramNet):
+    """A program as compiled code; by torch for inputs that it is not compiled for.
+
+    Parameters
+    ----------
+    program : Program
+    library : Library
+        The same, compiled.
+    shapes : mapping of str to shape
+        Of the inputs it was compiled for.
+    """
+
+    def __init__(self, program: Program, library: aot.Library, shapes: Mapping[str, Shape]) -> None:
+        super().__init__(program)
+        self.library, self.shapes = library, dict(shapes)
+
+    def forward(self, feed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run the code; see `ProgramNet`."""
+        if not self._fits(feed):
+            return super().forward(feed)
+        blobs = tuple(self.program.feeds)
+        tops = self.library([feed[blob].contiguous() for blob in blobs])
+        return dict(zip(self.program.outputs, tops, strict=True))
+
+    def _fits(self, feed: Mapping[str, Tensor]) -> bool:
+        return all(
+            blob in feed and tuple(feed[blob].shape) == self.shapes[blob]
+            for blob in self.program.feeds
+        )
