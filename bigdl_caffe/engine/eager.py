@@ -40,7 +40,10 @@ def open_torch(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str, T
     shapes = model.net.shapes
     together = model.row_wise(opening.fetch)
     chunk = min(chunk_rows(joined, shapes), opening.rows) if together else opening.rows
-    lower = partial(onednn.lowered, joined, shapes, (chunk, opening.rows))
+    # A host's first worker would copy all of VGG-16's 494 MB of products before its first row.
+    products = not opening.shared
+    rows = chunk, opening.rows
+    lower = partial(onednn.lowered, joined, shapes, rows, products=products)
     lowered, memory = _packed(lower, opening)
     if not together:
         return _Kept(ProgramNet(lowered), memory)

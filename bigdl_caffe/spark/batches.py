@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 
+from bigdl_caffe.ahead import ahead
 from bigdl_caffe.engine.opening import ENGINES, Opening, Run, open_engine
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.spark.columns import Feed, Floats, gather
+from bigdl_caffe.spark.columns import Feed, Floats, Indices, gather
 from bigdl_caffe.spark.device import is_out_of_memory
 from bigdl_caffe.spark.metrics import Tally
 from bigdl_caffe.spark.outputs import Output, column, made
@@ -84,6 +87,7 @@ def score_batches(
     partition: int = 0,
     tally: Tally | None = None,
     run: Run | None = None,
+    threads: int = 1,
 ) -> Iterator[pa.RecordBatch]:
     """Append the model's outputs to every row.
 
@@ -97,6 +101,10 @@ def score_batches(
         Told of every batch.
     run : callable, optional
         The job's engine, opened; by default it is opened here.
+    threads : int
+        The task's cores. With more than one, or with a GPU, the next batch is read and decoded
+        on a thread of its own while the model runs; one core does both in turn, as a second
+        thread would only push the model's values out of its cache.
 
     Yields
     ------
@@ -112,14 +120,21 @@ def score_batches(
     run = run or open_engine(job.engine, job.opening(model))
     scorer = _Scorer(job, model, run, tally or Tally(), job.batch_size)
     position = 0
-    for batch in in_batches_of(batches, job.batch_size):
-        for part, outputs, errors in scorer.score(batch):
+    inputs: Iterator[Input] = map(scorer.read, in_batches_of(batches, job.batch_size))
+    with closing(ahead(inputs, 1)) if threads > 1 else nullcontext(inputs) as ready:
+        for part, outputs, errors in chain.from_iterable(starmap(scorer.score, ready)):
             scorer.tally.count(errors)
             if job.on_error == "fail":
                 _raise_first(part, errors, job, f"partition {partition}", position)
             position += part.num_rows
             yield from in_parts(_assemble(part, outputs, errors, job))
 
+
+Gathered = tuple[dict[str, Floats], Indices, list["str | None"]]
+"""What `gather` returns."""
+
+Input = tuple[pa.RecordBatch, "Gathered | None"]
+"""Rows, and what the model is fed with, unless it is yet to be gathered."""
 
 Scored = tuple[pa.RecordBatch, list[pa.Array], list["str | None"]]
 """Rows, their output columns, and every row's reason for having none, or None."""
@@ -136,13 +151,26 @@ class _Scorer:
     rows: int
     fitted: int = 0
 
-    def score(self, batch: pa.RecordBatch) -> Iterator[Scored]:
-        """Score a batch, in parts where it does not fit into memory."""
+    def read(self, batch: pa.RecordBatch) -> Input:
+        """Gather the rows of a batch, if there is memory for all of them at a time."""
+        if batch.num_rows > self.rows:
+            return batch, None
+        try:
+            return batch, self._gather(batch)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            return batch, None  # `score` tries again, and tries less
+
+    def score(self, batch: pa.RecordBatch, gathered: Gathered | None) -> Iterator[Scored]:
+        """Score a batch that was `read`, in parts where it does not fit into memory."""
         start = 0
         while start < batch.num_rows:
             part = batch.slice(start, self.rows)
+            if part.num_rows < batch.num_rows:
+                gathered = None
             try:
-                scored = self._score(part)
+                scored = self._score(part, gathered or self._gather(part))
             except Exception as error:
                 if part.num_rows == 1 or not is_out_of_memory(error):
                     raise
@@ -164,9 +192,12 @@ class _Scorer:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _score(self, batch: pa.RecordBatch) -> Scored:
+    def _gather(self, batch: pa.RecordBatch) -> Gathered:
         with self.tally.timed("decode"):
-            feed, good, errors = gather(batch, self.job.feeds)
+            return gather(batch, self.job.feeds)
+
+    def _score(self, batch: pa.RecordBatch, gathered: Gathered) -> Scored:
+        feed, good, errors = gathered
         done: list[Mapping[str, Floats]] = []
         with self.tally.timed("infer"):
             for rows, result in self._run(feed, range(len(good)), self.job.together):

@@ -24,7 +24,7 @@ from bigdl_caffe.spark.plan import Plan, Scoring, plan
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.vectorized import HAS_ARROW, Columns, vectorized
 from bigdl_caffe.spark.ways import Shipped
-from bigdl_caffe.spark.worker import digest, engine, pickle_converters, prepare
+from bigdl_caffe.spark.worker import digest, engine, pickle_converters, prepare, threads
 
 if TYPE_CHECKING:
     from bigdl_caffe.image.recipe import Recipe
@@ -194,10 +194,10 @@ class SqlFunction:
         model = prepare(context, self.shipped, self.converters, self.job.dtype)
         opening = self.job.opening(model, shared=True, salt=digest(self.converters))
         run = engine(model, self.job.engine, opening)
-        tally = Tally()
+        tally, at_once = Tally(), threads(context, model)
         for columns in calls:
             job, batch = self._take(model, columns)
-            for scored in score_batches(iter([batch]), job, model, tally=tally, run=run):
+            for scored in score_batches(iter([batch]), job, model, 0, tally, run, at_once):
                 outputs = scored.columns[batch.num_columns :]
                 self._check_errors(outputs[-1], tally)
                 yield self._result(outputs)

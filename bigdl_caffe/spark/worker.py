@@ -27,6 +27,7 @@ from bigdl_caffe.format.host_folder import own_folder
 from bigdl_caffe.layers.registry import Layer, registry, type_key
 from bigdl_caffe.spark.batches import ScoreJob, score_batches
 from bigdl_caffe.spark.device import DTYPES, task_device, use_exact_floats
+from bigdl_caffe.spark.memory import keep_memory
 from bigdl_caffe.spark.metrics import Tallies, Tally
 from bigdl_caffe.spark.ship import open_shipped
 from bigdl_caffe.spark.ways import Shipped
@@ -66,7 +67,7 @@ def prepare(
 ) -> Model:
     """Return the model that was shipped, on the task's device; opened at most once per process.
 
-    torch is held to the cores that Spark gave the task.
+    torch is held to the cores that Spark gave the task, and freed memory is kept.
 
     Parameters
     ----------
@@ -75,6 +76,7 @@ def prepare(
     dtype : str
         What it computes in; a type of `DTYPES`.
     """
+    keep_memory()
     if context:
         torch.set_num_threads(context.cpus())
     device = task_device(context)
@@ -92,6 +94,12 @@ def engine(model: Model, name: str, opening: Opening) -> Run:
     """Return an engine for a model of `prepare`; opened at most once per process."""
     key = (name, opening.fetch, opening.rows)
     return kept(model, key, lambda: open_engine(name, opening))
+
+
+def threads(context: TaskContext | None, model: Model) -> int:
+    """Return how many threads can work at once for a task: a GPU computes beside its cores."""
+    like = next(model.module.parameters(), torch.empty(0))
+    return (context.cpus() if context else 1) + (like.device.type != "cpu")
 
 
 def open_model(shipped: Shipped, converters: bytes, device: torch.device, dtype: str) -> Model:
@@ -155,7 +163,8 @@ class ScoreTask:
             run = engine(model, self.job.engine, opening)
         partition = context.partitionId() if context else 0
         try:
-            yield from score_batches(batches, self.job, model, partition, tally, run)
+            at_once = threads(context, model)
+            yield from score_batches(batches, self.job, model, partition, tally, run, at_once)
         finally:  # a LIMIT ends a task before its rows do
             if self.tallies is not None and context:
                 told = context.taskAttemptId(), executor_name(), tally

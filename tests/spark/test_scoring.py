@@ -216,22 +216,26 @@ def test_a_killed_worker_costs_no_row(images: DataFrame, tmp_path: Path) -> None
 WIDE = """
 layer { name: "data" type: "Input" top: "data"
   input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
-  inner_product_param { num_output: 20000 weight_filler { type: "xavier" } } }
+layer { name: "wide" type: "%s" bottom: "data" top: "wide" %s } }
 """
+WIDE_FILLED = 'num_output: 20000 weight_filler { type: "xavier" }'
+PRODUCT = WIDE % ("InnerProduct", f"inner_product_param {{ {WIDE_FILLED}")
+CONVOLUTION = WIDE % ("Convolution", f"convolution_param {{ kernel_size: 8 {WIDE_FILLED}")
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="needs Linux's /proc")
 def test_workers_share_one_copy_of_the_weights(
     spark: SparkSession, images: DataFrame, tmp_path: Path
 ) -> None:
-    net = small(tmp_path, WIDE)
-    size = ship(spark, net).parcel.size
-    for engine in ("exact", "torch"):
-        scored = score_dataframe(net, images, fetch=["ip"], engine=engine)
+    nets = {"packed": CONVOLUTION, "as sent": PRODUCT}
+    for engine, where in (("exact", "as sent"), ("torch", "as sent"), ("torch", "packed")):
+        net = small(tmp_path, nets[where])
+        scored = score_dataframe(net, images, fetch=["wide"], engine=engine)
         scored.select("error").collect()
-        shipped = ship(spark, net).carrier._path
-        mappings = mapped_by_workers(shipped if engine == "exact" else packed(spark, size))
+        shipped = ship(spark, net)
+        size = shipped.parcel.size
+        path = packed(spark, size) if where == "packed" else shipped.carrier._path
+        mappings = mapped_by_workers(path)
         assert mappings
         for sizes in mappings.values():
             assert sizes["Rss"] * 1024 > 0.9 * size

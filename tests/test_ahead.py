@@ -9,7 +9,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from bigdl_caffe.train.ahead import ahead
+from bigdl_caffe.ahead import ahead
 
 
 def threads() -> list[str]:

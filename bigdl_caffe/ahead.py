@@ -1,4 +1,4 @@
-"""Read data while the net computes."""
+"""Make the next items of an iterator ready while the last one is used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ahead(items: Iterator[T], depth: int = 2) -> Generator[T, None, None]:
     items : iterator
         Passes, for one.
     depth : int
-        Caffe's prefetch. Nothing is made before the first item is asked for.
+        Caffe's prefetch is 2 or more. Nothing is made before the first item is asked for.
     """
     thread = ThreadPoolExecutor(1, "bigdl-caffe-ahead")
     end = object()
