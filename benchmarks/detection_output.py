@@ -6,7 +6,7 @@ says background elsewhere; "untrained" spreads every prior's confidence over all
 that each of them has thousands of candidates above the threshold, the most work there can be.
 Both ways run in this process, in turns, with as many threads as asked for.
 
-    python benchmarks/detection_output.py --batch 8 --threads 1
+    python -m benchmarks.detection_output --batch 8 --threads 1
 """
 
 from __future__ import annotations

@@ -1,31 +1,42 @@
 """Measure how fast a caffemodel becomes a model that runs, beside OpenCV's reader.
 
-Every measurement is a fresh process with the file's pages in the page cache; the clock
-starts after the imports. The ways take turns in every round, so that whatever else the
-machine does meets all of them, and a ratio is one of medians. Memory is measured in runs
+Every measurement is a fresh process with the file's pages in the page cache, or, where the table
+says "cold", without: the kernel was told to forget them. The clock starts after the imports.
+The ways take turns in every round, so that whatever else the machine does meets all of them,
+and a ratio is one of medians. Memory is measured in runs
 of its own, because watching it costs time: the peak that the kernel keeps (``ru_maxrss``,
 which counts the mapped file's pages too), and the peaks of PSS and USS that the parent
 reads from ``/proc`` every few milliseconds. Linux only.
 
-    python benchmarks/load.py out/vgg16/vgg16.prototxt out/vgg16/vgg16.caffemodel
+    python -m benchmarks.load out/nets/vgg16.prototxt out/nets/vgg16.caffemodel
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import select
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from subprocess import PIPE
 
-MIB = 2**20
+from benchmarks.child import REPO
+from benchmarks.machine import (
+    MIB,
+    forget_pages,
+    keep_pages,
+    load_average,
+    peak,
+    private,
+    proportional,
+)
+from benchmarks.timing import Times, interleaved, markdown, write_json
+
 INTERVAL = 0.004  # seconds between two looks at a process's memory
 
 
@@ -73,47 +84,42 @@ WAYS = {
     "load_caffe_model, ready to run": load,
     "index of the blobs only": index,
     "Arrow file, ready to run": reopen,
+    "cold: OpenCV readNetFromCaffe": opencv,
+    "cold: load_caffe_model, ready to run": load,
+    "cold: Arrow file, ready to run": reopen,
 }
+COLD = "cold: "
 REFERENCE = next(iter(WAYS))
 
 
 # --- one measurement, in a process of its own -------------------------------------------
 
 
-def peak_rss() -> float:
-    """Return this process's peak resident memory so far, in MiB.
-
-    Not ``ru_maxrss``: that begins with the peak of the process that started this one.
-    """
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 def measure(way: str, files: Files) -> None:
     """Do one way's work once, and print what it took; wait for the parent before and after."""
     work = WAYS[way](files)
-    before = peak_rss()
+    before = peak()
     print("ready", flush=True)
     sys.stdin.readline()
     start = time.perf_counter()
     kept = work()
     seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "before": before, "peak": peak_rss()}), flush=True)
+    print(json.dumps({"seconds": seconds, "before": before, "peak": peak()}), flush=True)
     sys.stdin.readline()
     del kept
 
 
 def rollup(pid: int) -> tuple[float, float]:
     """Return (PSS, USS) of a process in MiB."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    kib = {name: int(value) for name, value, *_ in map(str.split, lines)}
-    return kib["Pss:"] / 1024, (kib["Private_Clean:"] + kib["Private_Dirty:"]) / 1024
+    return proportional(pid), private(pid)
 
 
 def run(way: str, files: Files, watch: bool = False) -> dict[str, float]:
     """Measure ``way`` in a fresh process; with ``watch`` its PSS and USS, else its time."""
-    command = [sys.executable, __file__, str(files.prototxt), str(files.caffemodel), "--once", way]
-    with subprocess.Popen(command, text=True, stdin=PIPE, stdout=PIPE) as child:
+    command = [sys.executable, "-m", "benchmarks.load"]
+    command += [str(files.prototxt.resolve()), str(files.caffemodel.resolve()), "--once", way]
+    (forget_pages if way.startswith(COLD) else keep_pages)(files.caffemodel, files.arrow)
+    with subprocess.Popen(command, cwd=REPO, text=True, stdin=PIPE, stdout=PIPE) as child:
         assert child.stdin
         assert child.stdout
         if child.stdout.readline() != "ready\n":
@@ -132,39 +138,29 @@ def run(way: str, files: Files, watch: bool = False) -> dict[str, float]:
 # --- the whole -------------------------------------------------------------------------
 
 
-def warm(path: Path) -> None:
-    """Read a file to have it in the page cache."""
-    with path.open("rb", buffering=0) as file:
-        while file.read(MIB):
-            pass
+def rounds(files: Files, count: int) -> dict[str, Times]:
+    """Return the seconds of ``count`` runs of each way."""
+    works = {way: partial(_seconds, way, files) for way in WAYS}
+    return interleaved(works, count)
 
 
-def rounds(files: Files, count: int) -> dict[str, list[float]]:
-    """Return the seconds of ``count`` runs of each way, each round in another order."""
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
-    for i in range(count):
-        warm(files.caffemodel)
-        order = list(WAYS)
-        for way in order[i % len(order) :] + order[: i % len(order)]:
-            seconds[way].append(run(way, files)["seconds"])
-    return seconds
+def _seconds(way: str, files: Files) -> float:
+    return run(way, files)["seconds"]
 
 
-def table(seconds: dict[str, list[float]], memory: dict[str, dict[str, float]], size: float) -> str:
+def table(times: dict[str, Times], memory: dict[str, dict[str, float]], size: float) -> str:
     """Return the results as a markdown table; memory in MiB and as a share of the file."""
-    reference = statistics.median(seconds[REFERENCE])
-    lines = [
-        "| way | median | spread | OpenCV takes | peak RSS | growth | PSS | USS |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for way, times in seconds.items():
-        middle, seen = statistics.median(times), memory[way]
-        peak = f"{seen['peak']:.0f} MiB ({seen['peak'] / size:.2f}×)"
-        grown = [seen["peak"] - seen["before"], seen["pss"], seen["uss"]]
-        shares = " | ".join(f"{g:.0f} MiB ({g / size:.2f}×)" for g in grown)
-        times_text = f"{middle * 1e3:.1f} ms | {min(times) * 1e3:.1f} to {max(times) * 1e3:.1f} ms"
-        lines.append(f"| {way} | {times_text} | {reference / middle:.1f}× | {peak} | {shares} |")
-    return "\n".join(lines)
+    header = ["way", "median", "spread", "OpenCV takes", "peak RSS", "growth", "PSS", "USS", "load"]
+    lines = []
+    for way, taken in times.items():
+        seen = memory[way]
+        cold = COLD if way.startswith(COLD) else ""
+        ratio = times[cold + REFERENCE].median / taken.median
+        grown = [seen["peak"], seen["peak"] - seen["before"], seen["pss"], seen["uss"]]
+        shares = [f"{mib:.0f} MiB ({mib / size:.2f}×)" for mib in grown]
+        cells = [way, f"{taken.median * 1e3:.1f} ms", f"{taken.spread()} ms", f"{ratio:.1f}×"]
+        lines.append([*cells, *shares, taken.load])
+    return markdown(header, lines)
 
 
 def write_arrow(files: Files) -> None:
@@ -178,17 +174,15 @@ def report(files: Files, count: int, out: Path) -> None:
     """Measure everything, print the table and write the raw numbers to ``out``."""
     write_arrow(files)
     size = files.caffemodel.stat().st_size / MIB
-    before = os.getloadavg()
-    seconds = rounds(files, count)
+    before = load_average()
+    times = rounds(files, count)
     memory = {way: run(way, files, watch=True) for way in WAYS}
-    load_average = [before, os.getloadavg()]
     print(
-        f"{files.caffemodel}: {size:.0f} MiB, {count} rounds, load average "
-        f"{before[0]:.1f} before and {load_average[1][0]:.1f} after\n"
+        f"{files.caffemodel.name}: {size:.0f} MiB, {count} rounds, load average "
+        f"{before:.1f} before and {load_average():.1f} after\n"
     )
-    print(table(seconds, memory, size))
-    raw = {"seconds": seconds, "memory": memory, "size": size, "load_average": load_average}
-    out.write_text(json.dumps(raw, indent=1), encoding="utf-8")
+    print(table(times, memory, size))
+    write_json(out, {"times": times, "memory": memory, "size": size})
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ free memory back, the first writer of a page waits for it. The ways take turns i
 Memory is the growth of the peak that the kernel keeps while the model is saved (``VmHWM``,
 cleared before). Linux only.
 
-    python benchmarks/save.py out/vgg16/vgg16.prototxt out/vgg16/vgg16.caffemodel
+    python -m benchmarks.save out/nets/vgg16.prototxt out/nets/vgg16.caffemodel
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-MIB = 2**20
+from benchmarks.child import REPO
+from benchmarks.machine import MIB, load_average, peak
+from benchmarks.timing import markdown, turns, write_json
+
 REPEATS = 4
 OVER_ITSELF = "save_caffe over itself"
 
@@ -73,12 +76,6 @@ WAYS = {
 }
 
 
-def peak() -> float:
-    """Return this process's peak of resident memory, in MiB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 def measure(way: str, prototxt: Path, caffemodel: Path) -> None:
     """Do one way's work a few times, and print what it took."""
     work = WAYS[way](prototxt, caffemodel)
@@ -98,8 +95,9 @@ def measure(way: str, prototxt: Path, caffemodel: Path) -> None:
 
 def run(way: str, prototxt: Path, caffemodel: Path) -> dict[str, float]:
     """Measure ``way`` in a fresh process."""
-    command = [sys.executable, __file__, str(prototxt), str(caffemodel), "--once", way]
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True)
+    files = [str(file.resolve()) for file in (prototxt, caffemodel)]
+    command = [sys.executable, "-m", "benchmarks.save", *files, "--once", way]
+    done = subprocess.run(command, cwd=REPO, text=True, stdout=subprocess.PIPE, check=True)
     result: dict[str, float] = json.loads(done.stdout)
     return result
 
@@ -107,34 +105,28 @@ def run(way: str, prototxt: Path, caffemodel: Path) -> dict[str, float]:
 def table(found: dict[str, list[dict[str, float]]], size: float) -> str:
     """Return the results as a markdown table."""
     base = {way: statistics.median(r["seconds"] for r in runs) for way, runs in found.items()}
-    lines = ["| way | median | spread | beside plain | memory |", "|---|---|---|---|---|"]
+    lines = []
     for way, runs in found.items():
         times = [r["seconds"] for r in runs]
         grown = max(r["grown"] for r in runs)
         synced = way in ("plain Python, synced", OVER_ITSELF)
         ratio = base[way] / base["plain Python, synced" if synced else "plain Python"]
-        lines.append(
-            f"| {way} | {base[way]:.2f} s | {min(times):.2f} to {max(times):.2f} s | "
-            f"{ratio:.2f}×{' synced' * synced} | {grown:.0f} MiB ({grown / size:.2f}×) |"
-        )
-    return "\n".join(lines)
+        cells = [way, f"{base[way]:.2f} s", f"{min(times):.2f} to {max(times):.2f} s"]
+        cells += [f"{ratio:.2f}×{' synced' * synced}", f"{grown:.0f} MiB ({grown / size:.2f}×)"]
+        loads = [r["load"] for r in runs]
+        lines.append([*cells, f"{min(loads):.1f} to {max(loads):.1f}"])
+    return markdown(["way", "median", "spread", "beside plain", "memory", "load"], lines)
 
 
 def report(prototxt: Path, caffemodel: Path, rounds: int, out: Path) -> None:
     """Measure everything, print the table and write the raw numbers to ``out``."""
     size = caffemodel.stat().st_size / MIB
-    before = os.getloadavg()
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    for i in range(rounds):
-        order = list(WAYS)
-        for way in order[i % len(order) :] + order[: i % len(order)]:
-            found[way].append(run(way, prototxt, caffemodel))
-    print(
-        f"{caffemodel}: {size:.0f} MiB, {rounds} rounds, load average {before[0]:.1f} before and "
-        f"{os.getloadavg()[0]:.1f} after\n\n{table(found, size)}"
-    )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"runs": found, "size": size}, indent=1), encoding="utf-8")
+    for order in turns(list(WAYS), rounds):
+        for way in order:
+            found[way].append({**run(way, prototxt, caffemodel), "load": load_average()})
+    print(f"{caffemodel.name}: {size:.0f} MiB, {rounds} rounds\n\n{table(found, size)}")
+    write_json(out, {"runs": found, "size": size})
 
 
 def main() -> None:

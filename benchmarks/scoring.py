@@ -1,6 +1,6 @@
 """What Spark adds to the work of scoring a JPEG: seconds a row beside the pure function.
 
-    python benchmarks/scoring.py [--rows 8000]
+    python -m benchmarks.scoring [--rows 8000]
 
 Both sides decode the same JPEG files (a Parquet of them) and run the digits' LeNet over them,
 by the same function, `score_batches`: once called directly on the Arrow batches in this

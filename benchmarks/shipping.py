@@ -6,7 +6,7 @@ says in ``/proc/self/smaps_rollup``) is read; they open the model, without a for
 it is read again. "broadcast" is Spark's own broadcast of the same bytes; "nothing" is a
 second job that opens no model. Linux only.
 
-    python benchmarks/shipping.py out/vgg16/vgg16.prototxt out/vgg16/vgg16.caffemodel
+    python benchmarks/shipping.py out/nets/vgg16.prototxt out/nets/vgg16.caffemodel
 """
 
 from __future__ import annotations

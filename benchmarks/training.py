@@ -7,7 +7,7 @@ anything else. Two ranks share each batch by gloo, and are on a core each.
 glibc gives the memory of a pass back to the kernel, or does not, as the sizes of its first
 blocks happen to be, which makes a third of the time; here all processes are told to keep it.
 
-    python benchmarks/training.py [--rounds 3] [--seconds 20] [--batch 64]
+    python -m benchmarks.training [--rounds 3] [--seconds 20] [--batch 64]
 """
 
 from __future__ import annotations
