@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bigdl_caffe.engine import winograd
 from bigdl_caffe.engine.channels_last import quick
 from bigdl_caffe.engine.fused import NO_ACTIVATION, Activation, Joined, activation
 from bigdl_caffe.engine.program import Op, Program
@@ -77,8 +78,7 @@ class _Lowering:
         how = (joined.activation, joined.adds) if joined else (NO_ACTIVATION, False)
         if type(first) is Convolution and _is_2d(first) and len(op.reads) == 1 + how[1]:
             shape = (self.rows[0], *self.shapes[op.reads[0]][1:])
-            weight = self.pack(op.layers[0], lambda: pack_convolution(first, shape))
-            return replace(op, module=PackedConvolution(first, weight, *how))
+            return replace(op, module=self._convolution(op.layers[0], first, shape, *how))
         if type(first) is InnerProduct and not first.transpose and self.rows[1] > 1:
             rows = self.rows[1]
             weight = first.weight.detach()
@@ -88,6 +88,17 @@ class _Lowering:
         if _takes_any_layout(first):
             return replace(op, module=quick(op.module))
         return replace(op, module=Contiguous(op.module))
+
+    def _convolution(
+        self, name: str, first: Convolution, shape: Shape, activation: Activation, adds: bool
+    ) -> nn.Module:
+        """Return the quickest form of a convolution of bottoms of ``shape``."""
+        tiles = winograd.tiles(first, shape)
+        if tiles:
+            weight = self.pack(name, lambda: winograd.pack_weight(first, tiles))
+            return winograd.WinogradConvolution(first, weight, tiles, activation, adds)
+        weight = self.pack(name, lambda: pack_convolution(first, shape))
+        return PackedConvolution(first, weight, activation, adds)
 
 
 def _is_2d(module: Convolution) -> bool:
