@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bigdl_caffe.nn.activation import ReLU6
 from bigdl_caffe.nn.convolution import Convolution
 from bigdl_caffe.nn.dense import InnerProduct
 from bigdl_caffe.nn.elementwise import Sum
@@ -53,10 +52,10 @@ def activation(module: object) -> Activation | None:
     return make(module) if make else None
 
 
-_ACTIVATIONS: Mapping[type, Callable[..., Activation | None]] = {
+_ACTIVATIONS: Mapping[type, Callable[..., Activation]] = {
     nn.ReLU: lambda module: Activation("relu"),
     nn.LeakyReLU: lambda module: Activation("leaky_relu", (module.negative_slope,)),
-    ReLU6: lambda module: None if module.slope else Activation("hardtanh", (0.0, 6.0)),
+    nn.ReLU6: lambda module: Activation("hardtanh", (0.0, 6.0)),
     nn.Sigmoid: lambda module: Activation("sigmoid"),
     nn.Tanh: lambda module: Activation("tanh"),
 }
