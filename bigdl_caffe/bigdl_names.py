@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from bigdl_caffe.weights.table import WeightTable
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
+    from bigdl_caffe.quantize.model import QuantizedModel
 
 M = TypeVar("M", bound="BigDLNames")
 T = TypeVar("T")
@@ -130,6 +131,30 @@ class BigDLNames(BigDLScoring):
         with torch.no_grad():
             for (_, old), blob in pairs:
                 old.copy_(blob)
+
+    def quantize(self, calibration: Any = None, **how: Any) -> QuantizedModel:
+        """Return the model with int8 weights and activations; BigDL has a call of this name.
+
+        Convolutions and matrix products are multiplied in whole numbers, and what is sent to
+        Spark's executors has a quarter of the size. docs/int8.md tells what it costs.
+
+        Parameters
+        ----------
+        calibration : ndarray, dict of str to ndarray, iterable of such dicts, or DataFrame
+            Rows as they will be scored: which numbers each value takes is seen on them. By
+            default the weights alone become int8, and activations stay floats.
+        **how
+            ``method``, ``keep``, ``labels``, ``rows``, ``batch_size``, and for a DataFrame what
+            `Model.predict` takes; see `bigdl_caffe.quantize.quantized.quantized`.
+
+        Returns
+        -------
+        QuantizedModel
+            A new model; its ``report`` says how far it is from this one.
+        """
+        from bigdl_caffe.quantize.quantized import quantized  # it makes Models
+
+        return quantized(cast("Model", self), calibration, **how)
 
     def freeze(self: M, names: str | Iterable[str] | None = None) -> M:
         """Give the blobs of the layers ``names`` no gradients, those of all layers by default.

@@ -6,8 +6,10 @@ docs/arrow-layout.md.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,12 +19,16 @@ from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.format.paths import atomic_write
 from bigdl_caffe.format.prototxt import format_message, parse
 from bigdl_caffe.layers.assemble import Options
+from bigdl_caffe.weights.scheme import Scheme
 from bigdl_caffe.weights.slots import Slot, owned_shapes
 from bigdl_caffe.weights.table import WeightTable
 
 VERSION = "1"
+INT8_VERSION = "2"
+"""Of int8 nets alone: float nets stay files that older packages open."""
 PREFIX = "bigdl_caffe."
 HASH = PREFIX + "sha256"
+NOTE = PREFIX + "note."
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,11 @@ class Bundle:
         """SHA-256 (hex) of the definition, the options and every weight."""
         return self.metadata[HASH]
 
+    def noted(self, name: str, text: str) -> Bundle:
+        """Return the bundle with one more text in it, and a hash that tells it, too."""
+        told = hashlib.sha256(f"{self.content_hash} {name} {text}".encode()).hexdigest()
+        return Bundle(self.table, {**self.metadata, NOTE + name: text, HASH: told})
+
     def write_bundle(self, target: str | Path | IO[bytes]) -> None:
         """Write the Arrow file; a path or URI appears whole or not at all."""
         if isinstance(target, (str, Path)):
@@ -54,9 +65,16 @@ class Bundle:
             self.table.write(target, self.metadata)
 
 
-def bundle(table: WeightTable, definition: pb.NetParameter, options: Options) -> Bundle:
+def bundle(
+    table: WeightTable,
+    definition: pb.NetParameter,
+    options: Options,
+    scheme: Scheme | None = None,
+) -> Bundle:
     """Return the bundle of a net's weights and words, hashing them."""
     words = describe(definition, options)
+    if scheme is not None:
+        words |= {PREFIX + "version": INT8_VERSION, PREFIX + "int8": scheme.to_json()}
     return Bundle(table, {**words, HASH: table.content_hash(words)})
 
 
@@ -86,16 +104,36 @@ def read_description(metadata: dict[str, str], path: str) -> tuple[pb.NetParamet
         When the metadata is not ours, damaged, or of a version this package does not know.
     """
     version = metadata.get(PREFIX + "version")
-    if version != VERSION:
+    if version not in (VERSION, INT8_VERSION):
         found = "none" if version is None else f"'{version}'"
         raise CaffeFormatError(
-            f"the Arrow schema's {PREFIX}version is {found}, not '{VERSION}': "
+            f"the Arrow schema's {PREFIX}version is {found}, not '{VERSION}' or '{INT8_VERSION}': "
             "the file is not a model of this package, or of another version of it",
             path,
         )
-    try:
+    with _damaged(path):
         definition = parse(metadata[PREFIX + "definition"], pb.NetParameter, path)
         return definition, _options(metadata[PREFIX + "options"])
+
+
+def read_scheme(metadata: Mapping[str, str], path: str) -> Scheme | None:
+    """Return the scheme of an int8 net, None of a float one.
+
+    Raises
+    ------
+    CaffeFormatError
+        When it is damaged.
+    """
+    if metadata.get(PREFIX + "version") != INT8_VERSION:
+        return None
+    with _damaged(path):
+        return Scheme.from_json(metadata[PREFIX + "int8"])
+
+
+@contextmanager
+def _damaged(path: str) -> Iterator[None]:
+    try:
+        yield
     except (ParseError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaffeFormatError(
             f"the net's words in the Arrow schema are damaged ({error}); write the file again with "

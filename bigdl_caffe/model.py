@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from bigdl_caffe import feeding
 from bigdl_caffe.bigdl_names import BigDLNames
-from bigdl_caffe.bundle import Bundle, bundle, check_blobs, read_description
+from bigdl_caffe.bundle import NOTE, Bundle, bundle, check_blobs, read_description, read_scheme
 from bigdl_caffe.graph.summary import Cost, summarise
 from bigdl_caffe.layers.assemble import Assembled, Options, assemble
 from bigdl_caffe.layers.registry import Layer, count, registry
 from bigdl_caffe.nn.net import blob_list
 from bigdl_caffe.ways_out import WaysOut
 from bigdl_caffe.weights.match import LoadReport
+from bigdl_caffe.weights.scheme import Scheme, check_scheme
 from bigdl_caffe.weights.slots import Slot, plan_slots
 from bigdl_caffe.weights.table import WeightTable, open_table
 
@@ -41,7 +42,11 @@ class Model(BigDLNames, WaysOut):
         The caller's own layer types, by Caffe type name.
     options : Options
         Which layers of the definition were asked for, with which input shapes.
+    scheme : Scheme or None
+        How an int8 net's numbers are rounded; None of a float net.
     """
+
+    scheme: Scheme | None = None
 
     def __init__(
         self,
@@ -145,7 +150,13 @@ class Model(BigDLNames, WaysOut):
         assembled = assemble(definition, options, registry(converters))
         slots = plan_slots(assembled.net, assembled.layers)
         check_blobs(slots, table, str(path))
+        scheme = read_scheme(metadata, str(path))
+        check_scheme(table, scheme, assembled.net.shapes, str(path))
         model = Model(assembled, slots, table, options, converters or {}, LoadReport(), str(path))
+        if scheme is not None:
+            from bigdl_caffe.quantize.model import QuantizedModel  # it derives from this class
+
+            model = QuantizedModel.of(model, table, scheme)
         model._bundle = Bundle(table, metadata)
         return model
 
@@ -182,6 +193,18 @@ class Model(BigDLNames, WaysOut):
     def content_hash(self) -> str:
         """SHA-256 (hex) of the definition, the options and every weight as they are now."""
         return self.bundle().content_hash
+
+    def noted(self, name: str, text: str) -> Model:
+        """Return the model as it is now with a text in its bundle, which travels with it."""
+        parts = self._assembled, self.slots, self.weights(), self.options, self.converters
+        model = Model(*parts, LoadReport(), self.source)
+        model._bundle = self.bundle().noted(name, text)
+        return model
+
+    def note(self, name: str) -> str | None:
+        """Return the text that `noted` put into the bundle, if the weights are still the same."""
+        known = None if self.exposed else self._bundle
+        return known.metadata.get(NOTE + name) if known else None
 
     # -- looking at it ---------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bigdl_caffe.engine.fused import Joined
+from bigdl_caffe.engine.int8_layers import Int8Layer
 from bigdl_caffe.engine.program import Program, ProgramNet
 from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.nn.dense import InnerProduct
@@ -47,7 +48,8 @@ def split(program: Program) -> tuple[Program, Program | None]:
 
 
 def _is_product(module: object) -> bool:
-    return isinstance(module.first if isinstance(module, Joined) else module, InnerProduct)
+    first = module.first if isinstance(module, (Joined, Int8Layer)) else module
+    return isinstance(first, InnerProduct)
 
 
 class ChunkedNet(nn.Module):

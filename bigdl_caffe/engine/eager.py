@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bigdl_caffe.engine import onednn
+from bigdl_caffe.engine import int8, onednn
 from bigdl_caffe.engine.chunks import ChunkedNet, chunk_rows, split
+from bigdl_caffe.engine.int8_check import unfit
 from bigdl_caffe.engine.packed import can_map, each, read_packed, write_packed
 from bigdl_caffe.engine.passes import optimised
 from bigdl_caffe.engine.program import Program, ProgramNet, program
@@ -23,20 +24,39 @@ from bigdl_caffe.format.host_folder import made_once
 if TYPE_CHECKING:
     from bigdl_caffe.engine.opening import Opening
 
+Compute = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 Makers = dict[str, Callable[[], Tensor]]
 
 _log = logging.getLogger(__name__)
 
 
-def open_torch(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
+def open_torch(opening: Opening) -> Compute:
     """Return the net of ``opening`` as one module.
 
     A model whose weights someone holds and may change is joined, and not packed.
     """
     model = opening.model
     joined = optimised(program(model.module, opening.fetch))
-    if model.exposed or not _is_for_onednn(model.module.parameters()):
+    onednn_takes = _is_for_onednn(model.module.parameters())
+    if model.scheme is not None and model.scheme.values:
+        floats = int8.in_floats(joined, model.scheme)
+        if not (onednn_takes and int8.available()):
+            return ProgramNet(floats)
+        joined = int8.in_kernels(joined, model.scheme)
+        reason = unfit(opening, joined)
+        if reason:
+            _log.warning("int8 kernels are not used: %s; floats are", reason)
+            return ProgramNet(floats)
+    elif model.scheme is not None:
+        joined = int8.multiplied_out(joined)
+    if model.exposed or not onednn_takes:
         return ProgramNet(joined)
+    return _onednn(opening, joined)
+
+
+def _onednn(opening: Opening, joined: Program) -> Compute:
+    """Return the net by oneDNN's kernels."""
+    model = opening.model
     shapes = model.net.shapes
     together = model.row_wise(opening.fetch)
     chunk = min(chunk_rows(joined, shapes), opening.rows) if together else opening.rows

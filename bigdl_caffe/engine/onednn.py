@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from bigdl_caffe.engine import winograd
 from bigdl_caffe.engine.channels_last import quick
 from bigdl_caffe.engine.fused import NO_ACTIVATION, Activation, Joined, activation
+from bigdl_caffe.engine.int8_layers import AnyLayout, Int8Layer
 from bigdl_caffe.engine.program import Op, Program
 from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.nn import elementwise, normalization, pooling
@@ -76,6 +77,9 @@ class _Lowering:
         joined = op.module if isinstance(op.module, Joined) else None
         first = joined.first if joined else op.module
         how = (joined.activation, joined.adds) if joined else (NO_ACTIVATION, False)
+        if isinstance(op.module, Int8Layer):
+            shape = self.shapes[op.reads[0]]
+            return replace(op, module=op.module.packed(op.layers[0], self.rows, shape, self.pack))
         if type(first) is Convolution and _is_2d(first) and len(op.reads) == 1 + how[1]:
             shape = (self.rows[0], *self.shapes[op.reads[0]][1:])
             return replace(op, module=self._convolution(op.layers[0], first, shape, *how))
@@ -106,7 +110,8 @@ def _is_2d(module: Convolution) -> bool:
 
 
 def _takes_any_layout(module: object) -> bool:
-    return type(module) in ANY_LAYOUT or activation(module) is not None
+    plain = type(module) in ANY_LAYOUT or isinstance(module, AnyLayout)
+    return plain or activation(module) is not None
 
 
 ANY_LAYOUT = frozenset(

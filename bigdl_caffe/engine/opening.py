@@ -103,6 +103,10 @@ ENGINES: Mapping[str, Engine] = {
 """The engines by name, the default first."""
 
 
+INT8 = ("torch", "exact")
+"""Those that take int8 models."""
+
+
 def open_engine(name: str, opening: Opening) -> Run:
     """Return what computes ``opening.fetch``, checked on a made-up batch to be right.
 
@@ -115,8 +119,8 @@ def open_engine(name: str, opening: Opening) -> Run:
     CaffeError
         For an engine that is unknown, or lacks packages here.
     """
-    engine = find(name)
     model, fetch = opening.model, opening.fetch
+    engine = _taking(model, name)
     exact = partial(model.run, fetch=fetch)
     if engine.open is None or model.net.phase == "TRAIN":
         return exact
@@ -136,7 +140,23 @@ def _machine() -> str:
 
 def sent(model: Model, name: str, fetch: Sequence[str]) -> Model:
     """Return what is opened, elsewhere maybe, to compute ``fetch`` of ``model``."""
-    return model if find(name).exact else folded(model, fetch)
+    engine = _taking(model, name)
+    if model.scheme is not None:
+        return model
+    return model if engine.exact else folded(model, fetch)
+
+
+def _taking(model: Model, name: str) -> Engine:
+    """Return the engine ``name``, or for an int8 model the one that "auto" means for it."""
+    engine = find(name)
+    if model.scheme is None or engine.name in INT8:
+        return engine
+    if engine.name == "auto":
+        return find(INT8[0])
+    raise CaffeError(
+        f"engine '{name}' takes float models, this one is int8: leave engine= out, or give "
+        + " or ".join(INT8)
+    )
 
 
 def find(name: str) -> Engine:

@@ -30,9 +30,11 @@ from bigdl_caffe.graph.ir import Shape
 ALIGNMENT = 4096
 _END = struct.Struct("<QI4s")
 """Bytes of the index, its checksum, and what such files end with."""
-_MARK = b"bcpw"
+_MARK = b"bcp2"
 
 Item = tuple[str, Tensor]
+_Said = tuple[int, int, list[int], str, str]
+"""Of a weight: start and size in bytes, shape, oneDNN's words, and the type of its numbers."""
 
 
 def write_packed(out: IO[bytes], items: Iterable[Item]) -> None:
@@ -42,7 +44,8 @@ def write_packed(out: IO[bytes], items: Iterable[Item]) -> None:
         size = int(torch.ops.mkldnn._nbytes(tensor))
         raw = (ctypes.c_char * size).from_address(torch.ops.mkldnn.data_ptr(tensor))
         words = torch.ops.mkldnn._get_mkldnn_serialized_md(tensor).numpy().tobytes()
-        index[name] = (end, size, list(tensor.shape), base64.b64encode(words).decode())
+        kind = str(tensor.dtype).removeprefix("torch.")
+        index[name] = (end, size, list(tensor.shape), base64.b64encode(words).decode(), kind)
         out.write(raw)
         out.write(b"\0" * (-size % ALIGNMENT))
         end += size + -size % ALIGNMENT
@@ -69,20 +72,20 @@ def read_packed(path: Path) -> Mapping[str, Tensor]:
     return Mapped(
         memory,
         {
-            name: _over(base + start, tuple(shape), base64.b64decode(words))
-            for name, (start, _, shape, words) in index.items()
+            name: _over(base + start, tuple(shape), base64.b64decode(words), kind)
+            for name, (start, _, shape, words, kind) in index.items()
         },
     )
 
 
-def _index(memory: mmap.mmap, path: Path) -> Mapping[str, tuple[int, int, list[int], str]]:
-    """Return what is said of each weight: start and size in bytes, shape, oneDNN's words."""
+def _index(memory: mmap.mmap, path: Path) -> Mapping[str, _Said]:
+    """Return what is said of each weight."""
     length, checksum, mark = _END.unpack(memory[-_END.size :])
     end = len(memory) - _END.size - length
     text = memory[max(end, 0) : -_END.size]
     if mark != _MARK or end < 0 or zlib.crc32(text) != checksum:
         raise _damaged(path)
-    index: dict[str, tuple[int, int, list[int], str]] = json.loads(text)
+    index: dict[str, _Said] = json.loads(text)
     if any(start + size > end for start, size, *_ in index.values()):
         raise _damaged(path)
     return index
@@ -126,8 +129,8 @@ def _functions() -> Any:
         *(_int, _int, _int, ctypes.POINTER(_address)),  # of what type, on which device; the result
         *(_int, ctypes.c_char_p, _long),  # layout
     ]
-    kinds = ("dtype_float32", "device_type_cpu", "layout__mkldnn")
-    return make, [getattr(library, f"aoti_torch_{kind}")() for kind in kinds]
+    kinds = ("dtype_float32", "dtype_int8", "device_type_cpu", "layout__mkldnn")
+    return make, {kind: getattr(library, f"aoti_torch_{kind}")() for kind in kinds}
 
 
 @cache
@@ -136,9 +139,11 @@ def _steal() -> Callable[[Any], Tensor]:
     return steal
 
 
-def _over(address: int, shape: Shape, words: bytes) -> Tensor:
+def _over(address: int, shape: Shape, words: bytes, kind: str) -> Tensor:
     """Return a packed tensor over memory that outlives it."""
-    make, (dtype, device, layout) = _functions()
+    make, kinds = _functions()
+    dtype, device = kinds[f"dtype_{kind}"], kinds["device_type_cpu"]
+    layout = kinds["layout__mkldnn"]
     sizes, strides = (_long * len(shape))(*shape), (_long * len(shape))()
     made = _address()
     where = address, len(shape), sizes, strides, 0

@@ -65,7 +65,8 @@ def _tensor(slot: Slot, table: WeightTable, owners: dict[str, Tensor], forced: b
     if slot.key not in owners:
         blob = torch.from_numpy(table.blobs[slot.key])
         learned = slot.lr_mult != 0 or forced
-        owners[slot.key] = nn.Parameter(blob, learned) if slot.spec.trainable else blob
+        learns = slot.spec.trainable and blob.is_floating_point()  # int8 has no gradient
+        owners[slot.key] = nn.Parameter(blob, learned) if learns else blob
     owner = owners[slot.key]
     return owner if owner.shape == slot.spec.shape else owner.view(slot.spec.shape)
 
@@ -76,9 +77,10 @@ def _install(module: nn.Module, slot: Slot, tensor: Tensor) -> None:
     vars(module)["caffe_blobs"] = (*vars(module).get("caffe_blobs", ()), attr)
     if isinstance(tensor, nn.Parameter):
         module.register_parameter(attr, tensor)
-    elif slot.spec.trainable:
+    elif slot.spec.trainable and tensor.is_floating_point():
         # A PERMISSIVE share: its gradient, if there is one, flows to the owner's parameter.
         module._parameters.pop(attr, None)
         setattr(module, attr, tensor)
     else:
+        module._parameters.pop(attr, None)
         module.register_buffer(attr, tensor)

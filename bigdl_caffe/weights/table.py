@@ -2,7 +2,8 @@
 
 The file form is one contract, told in docs/arrow-layout.md: an Arrow IPC file with one
 record batch of one row, one column for each blob, named "layer/index", of Arrow's
-canonical ``arrow.fixed_shape_tensor`` type in the blob's own shape.
+canonical ``arrow.fixed_shape_tensor`` type in the blob's own shape. The blobs of an int8
+net are int8, with their scales beside them: :mod:`bigdl_caffe.weights.scheme`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from bigdl_caffe.format.paths import local_copy
 from bigdl_caffe.graph.ir import Shape
 
 ALIGNMENT = 64
-Blobs = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
+Array = np.ndarray[Any, Any]
+Blobs = Mapping[str, Array]
+TYPES: Mapping[np.dtype[Any], pa.DataType] = {np.dtype(np.float32): pa.float32(), np.dtype(np.int8): pa.int8()}
+"""What a blob may be of."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class WeightTable:
     Attributes
     ----------
     blobs : mapping of str to ndarray
-        float32, C order, each in Caffe's shape: writable views of one memory.
+        float32, C order, each in Caffe's shape: writable views of one memory. int8 ones with
+        their scales in an int8 net.
     """
 
     blobs: Blobs
@@ -63,8 +68,9 @@ class WeightTable:
 
 
 def _tensor_array(blob: np.ndarray[Any, Any]) -> pa.Array:
-    kind = pa.fixed_shape_tensor(pa.float32(), list(blob.shape))
-    values = pa.Array.from_buffers(pa.float32(), blob.size, [None, pa.py_buffer(blob)])
+    numbers = TYPES[blob.dtype]
+    kind = pa.fixed_shape_tensor(numbers, list(blob.shape))
+    values = pa.Array.from_buffers(numbers, blob.size, [None, pa.py_buffer(blob)])
     storage = pa.FixedSizeListArray.from_arrays(values, blob.size)
     return pa.ExtensionArray.from_storage(kind, storage)
 
@@ -97,8 +103,8 @@ def allocate(shapes: Mapping[str, Shape]) -> WeightTable:
     return WeightTable({k: _view(memory, offsets[k], s) for k, s in shapes.items()})
 
 
-def _view(memory: mmap.mmap, offset: int, shape: Shape) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return np.frombuffer(memory, np.float32, prod(shape), offset).reshape(shape)
+def _view(memory: mmap.mmap, offset: int, shape: Shape, dtype: Any = np.float32) -> Array:
+    return np.frombuffer(memory, dtype, prod(shape), offset).reshape(shape)
 
 
 def open_table(path: str | Path, offset: int = 0) -> tuple[WeightTable, dict[str, str]]:
@@ -149,19 +155,22 @@ def _map(path: str | Path) -> mmap.mmap:
 
 def _mapped(
     memory: mmap.mmap, base: int, column: pa.Array, path: str | Path, offset: int
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+) -> Array:
     """Return ``column``'s one row as a view of ``memory`` (Arrow's own view is read-only)."""
     kind = column.type
-    if not isinstance(kind, pa.FixedShapeTensorType) or kind.value_type != pa.float32():
-        raise _not_ours(f"a column is {kind}, not a float32 tensor of fixed shape", path, offset)
+    dtypes = {arrow: dtype for dtype, arrow in TYPES.items()}
+    dtype = dtypes.get(kind.value_type) if isinstance(kind, pa.FixedShapeTensorType) else None
+    if dtype is None:
+        what = "a tensor of fixed shape of float32 or int8"
+        raise _not_ours(f"a column is {kind}, not {what}", path, offset)
     shape, stored = tuple(kind.shape), column.storage.type.list_size
     if prod(shape) != stored:
         raise _not_ours(f"a column of {stored} numbers says its shape is {shape}", path, offset)
     values = column.storage.values.buffers()[1]
     start = 0 if values is None or stored == 0 else values.address - base
-    if not 0 <= start <= len(memory) - stored * 4:
+    if not 0 <= start <= len(memory) - stored * dtype.itemsize:
         raise _not_ours("the weights in it are compressed", path, offset)
-    return _view(memory, start, shape)
+    return _view(memory, start, shape, dtype)
 
 
 def _not_ours(what: str, path: str | Path, offset: int) -> CaffeFormatError:

@@ -34,7 +34,7 @@ LEVELS: list[set[str]] = [
         "runner",
     }
     | {"save", "ways_out"},
-    {"spark", "train", "export", "verify", "engine"},
+    {"spark", "train", "export", "verify", "engine", "quantize"},
     {"optimizer"},
     {"jvm"},
     {"cli", "report", "__main__"},
@@ -52,6 +52,8 @@ DEFERRED = {
         "bigdl_scoring",
         "spark",
     ): "Model.predict takes DataFrames and RDDs, and knows one when given it",
+    ("bigdl_names", "quantize"): "Model.quantize makes a Model",
+    ("model", "quantize"): "a file may hold a QuantizedModel, which is a Model",
     ("ways_out", "export"): "a Model's methods write what the parts above it make of it",
 }
 """Upward imports that are allowed inside a function, and what for."""

@@ -1,0 +1,62 @@
+"""The first rows of a DataFrame as feeds on the driver."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from bigdl_caffe.spark.arrow import tells_case_apart
+from bigdl_caffe.spark.batches import score_batches
+from bigdl_caffe.spark.environment import Portable
+from bigdl_caffe.spark.plan import plan
+from bigdl_caffe.spark.scoring import named_options
+
+if TYPE_CHECKING:
+    from bigdl_caffe.model import Model
+
+Array = np.ndarray[Any, Any]
+
+
+def sample(
+    model: Model, df: DataFrame, rows: int | None, batch_size: int, how: Mapping[str, Any]
+) -> Iterator[Mapping[str, Array]]:
+    """Yield what the model is fed of the first ``rows`` rows of ``df``, all by default.
+
+    The columns that are fed come to the driver; rows that cannot be decoded are left out.
+
+    Parameters
+    ----------
+    how : mapping
+        Options of `bigdl_caffe.spark.plan.Scoring`.
+    """
+    fed = {"batch_size": batch_size, "on_error": "drop", "engine": "exact"}
+    cased = tells_case_apart(df.sparkSession)
+    planned = plan(model, df.schema, named_options({**how, **fed}), cased)
+    job = replace(planned.job, engine="torch")
+    taken = df if rows is None else df.limit(rows)
+    seen: list[Mapping[str, Array]] = []
+
+    def run(feed: Mapping[str, Array]) -> dict[str, Array]:
+        seen.append(dict(feed))
+        return model.run(feed, job.fetch)
+
+    parts = taken.mapInArrow(Portable(_packed), "part binary").toLocalIterator()
+    batches = (batch for part in parts for batch in pa.ipc.open_stream(part.part))
+    for _ in score_batches(batches, job, model, run=run):
+        yield from seen
+        seen.clear()
+
+
+def _packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Pack each batch into one row."""
+    for batch in batches:
+        out = io.BytesIO()
+        with pa.ipc.new_stream(out, batch.schema) as writer:
+            writer.write_batch(batch)
+        yield pa.record_batch([pa.array([out.getvalue()], pa.binary())], ["part"])
