@@ -17,7 +17,7 @@ from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.spark.environment import Portable
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.ways import Shipped
-from bigdl_caffe.spark.worker import digest, engine, pickle_converters, prepare
+from bigdl_caffe.spark.worker import engine, pickle_converters, prepare, sharing
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
@@ -125,8 +125,8 @@ class RddTask:
         """
         context = TaskContext.get()
         model = prepare(context, self.shipped, self.converters)
-        salt = digest(self.converters)
-        opening = Opening(model, self.blobs, self.batch_size, shared=True, salt=salt)
+        how = sharing(self.shipped, self.converters)
+        opening = Opening(model, self.blobs, self.batch_size, **how)
         run = engine(model, self.engine, opening)
         batch = _Batch(self, model, run)
         batch.partition = context.partitionId() if context else 0

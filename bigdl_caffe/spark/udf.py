@@ -24,7 +24,7 @@ from bigdl_caffe.spark.plan import Plan, Scoring, plan
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.vectorized import HAS_ARROW, Columns, vectorized
 from bigdl_caffe.spark.ways import Shipped
-from bigdl_caffe.spark.worker import digest, engine, pickle_converters, prepare, threads
+from bigdl_caffe.spark.worker import engine, pickle_converters, prepare, sharing, threads
 
 if TYPE_CHECKING:
     from bigdl_caffe.image.recipe import Recipe
@@ -192,7 +192,7 @@ class SqlFunction:
         """Score the arguments of many calls at a time."""
         context = TaskContext.get()
         model = prepare(context, self.shipped, self.converters, self.job.dtype)
-        opening = self.job.opening(model, shared=True, salt=digest(self.converters))
+        opening = self.job.opening(model, **sharing(self.shipped, self.converters))
         run = engine(model, self.job.engine, opening)
         tally, at_once = Tally(), threads(context, model)
         for columns in calls:

@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
@@ -90,6 +90,14 @@ def prepare(
     return _models[key]
 
 
+def sharing(shipped: Shipped, converters: bytes) -> dict[str, Any]:
+    """Return what `Opening` is told of the host's other processes.
+
+    What encryption keeps from the disk is not written there by an engine either.
+    """
+    return {"shared": shipped.way != "copy", "salt": hashlib.sha256(converters).hexdigest()}
+
+
 def engine(model: Model, name: str, opening: Opening) -> Run:
     """Return an engine for a model of `prepare`; opened at most once per process."""
     key = (name, opening.fetch, opening.rows)
@@ -134,11 +142,6 @@ def _announce(shipped: Shipped, device: torch.device, dtype: str, seconds: float
     )
 
 
-def digest(converters: bytes) -> str:
-    """Return what tells the caller's own layers from others of their names."""
-    return hashlib.sha256(converters).hexdigest()
-
-
 def executor_name() -> str:
     """Return the host, and the process that an executor's workers have as their parent."""
     return f"{socket.gethostname()}/{os.getppid()}"
@@ -159,7 +162,7 @@ class ScoreTask:
         tally = Tally(tasks=1)
         with tally.timed("load"):
             model = prepare(context, self.shipped, self.converters, self.job.dtype)
-            opening = self.job.opening(model, shared=True, salt=digest(self.converters))
+            opening = self.job.opening(model, **sharing(self.shipped, self.converters))
             run = engine(model, self.job.engine, opening)
         partition = context.partitionId() if context else 0
         try:

@@ -20,6 +20,7 @@ from bigdl_caffe.spark.scoring import score
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.ways import WAYS
 from bigdl_caffe.spark.ways.mapped import can_map
+from bigdl_caffe.spark.worker import sharing
 from tests.spark.nets import assert_close, small
 from tests.spark.shipping import Weights, arrivals, run_program, settings
 
@@ -89,6 +90,12 @@ def test_without_the_private_parts_of_pyspark_bytes_are_broadcast(
     context._temp_dir = ""
     monkeypatch.delattr(Broadcast, "dump")
     assert not can_map(spark)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_encryption_keeps_from_the_disk_engines_keep_too(way: str) -> None:
+    shipped: Any = SimpleNamespace(way=way)
+    assert sharing(shipped, b"")["shared"] is (way != "copy")
 
 
 # --- the shared folder ------------------------------------------------------------------
