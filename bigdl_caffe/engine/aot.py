@@ -21,7 +21,7 @@ from bigdl_caffe.engine.packed import can_map, read_packed, write_packed
 from bigdl_caffe.engine.program import Program, ProgramNet
 from bigdl_caffe.errors import CaffeError
 
-LIBRARY, PACKED, PLAIN = "net.so", "weights.packed", "weights.pt"
+LIBRARY, PACKED, PLAIN, COUNT = "net.so", "weights.packed", "weights.pt", "operations"
 
 
 class Listed(nn.Module):
@@ -51,11 +51,14 @@ class Library:
     ----------
     runner : object
         torch's.
+    count : int
+        How many of the program's operations it does: the first ones.
     memory : tuple
         What the weights lie in: the runner does not keep them.
     """
 
     runner: Any
+    count: int
     memory: tuple[object, ...] = ()
 
     def __call__(self, feeds: Sequence[Tensor]) -> list[Tensor]:
@@ -76,10 +79,14 @@ def compile_into(folder: Path, program: Program, feeds: Sequence[Tensor]) -> Non
     folder.mkdir()
     work = folder / "work"
     try:
+        count = compilable(program, feeds)
+        (folder / COUNT).write_text(str(count), encoding="ascii")
+        program, _ = program.cut(count)
         made = _compiled(program, tuple(feeds), work)
         shutil.copy(_only(made, ".so"), folder / LIBRARY)
-        if maps_weights():
-            _write_weights(folder, _only(made, ".blob"))
+        blobs = [name for name in made if name.endswith(".blob") and Path(name).stat().st_size]
+        if blobs:
+            _write_weights(folder, blobs[0])
     except Exception as error:  # torch's compiler raises what its parts raise
         first = str(error).strip().splitlines()[:1]
         raise CaffeError(
@@ -93,14 +100,15 @@ def compile_into(folder: Path, program: Program, feeds: Sequence[Tensor]) -> Non
 def load(folder: Path) -> Library:
     """Load what `compile_into` made; no compiler is started, no weight is copied."""
     runner = _runner(folder / LIBRARY)
-    if not maps_weights():
-        return Library(runner)
+    count = int((folder / COUNT).read_text(encoding="ascii"))
+    if not (folder / PLAIN).exists():
+        return Library(runner, count)
     weights = read_packed(folder / PACKED) if (folder / PACKED).exists() else {}
     plain = torch.load(folder / PLAIN, mmap=True, weights_only=True)
     names = runner.get_constant_names_to_original_fqns()
     own = {name: weights[key] if key in weights else plain[key] for name, key in names.items()}
     runner.update_constant_buffer(own, False, True, True)
-    return Library(runner, (weights, plain, own))
+    return Library(runner, count, (weights, plain, own))
 
 
 def check_compiler() -> None:
@@ -127,6 +135,37 @@ def maps_weights() -> bool:
     update = getattr(_runner_type(), "update_constant_buffer", None)
     from_file = hasattr(_runner_type(), "update_constant_buffer_from_blob")
     return from_file and "user_managed" in (getattr(update, "__doc__", "") or "") and can_map()
+
+
+def compilable(program: Program, feeds: Sequence[Tensor]) -> int:
+    """Return how many operations there are before the first whose work depends on numbers.
+
+    As DetectionOutput, which goes on with the boxes that score high. What is behind it has
+    little to do.
+
+    Raises
+    ------
+    ValueError
+        That is the first one.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
+        values = {
+            value: mode.from_tensor(feed)
+            for value, feed in zip(program.feeds.values(), feeds, strict=True)
+        }
+        for i, op in enumerate(program.ops):
+            try:
+                made = op.module(*(values[value] for value in op.reads))
+            except Exception as error:  # of torch, or of a layer that asks for numbers
+                if i:
+                    return i
+                raise ValueError(f"the layer {op.layers[0]} depends on numbers: {error}") from error
+            tops = (made,) if isinstance(made, Tensor) else made
+            for value, top in zip(op.writes, tops, strict=False):
+                values.setdefault(value, top)
+    return len(program.ops)
 
 
 def _compiled(program: Program, feeds: tuple[Tensor, ...], work: Path) -> list[str]:

@@ -37,14 +37,7 @@ def split(program: Program) -> tuple[Program, Program | None]:
     product, or nothing before it.
     """
     at = next((i for i, op in enumerate(program.ops) if _is_product(op.module)), 0)
-    if not at:
-        return program, None
-    before, behind = program.ops[:at], program.ops[at:]
-    needed = {v for op in behind for v in op.reads} | set(program.outputs.values())
-    made = {v for op in before for v in op.writes} | set(program.feeds.values())
-    border = sorted(needed & made)
-    same = {value: value for value in border}
-    return Program(program.feeds, before, same), Program(same, behind, program.outputs)
+    return program.cut(at) if at else (program, None)
 
 
 def _is_product(module: object) -> bool:

@@ -14,7 +14,8 @@ process loads it. What was measured, on one AVX-512 core:
   net again, and keeps packed weights of its own.
 
 From the first matrix product on, the rows are run together by torch, as
-:mod:`bigdl_caffe.engine.chunks` has it: a product reads its weight once for all of them.
+:mod:`bigdl_caffe.engine.chunks` has it: a product reads its weight once for all of them. torch
+also runs what depends on numbers, as the search for an SSD's boxes, and what is behind it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import hashlib
 import logging
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -70,21 +72,22 @@ def open_compiled(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str
         return ProgramNet(joined)
     _check(model, joined)
     together = model.row_wise(opening.fetch)
-    first, behind = split(joined) if together else (joined, None)
+    first, _ = split(joined) if together else (joined, None)
     rows = opening.rows if together and _is_product(first.ops[0].module) else 1
     shapes = {blob: tuple(shape) for blob, shape in model.with_batch(rows).items()}
     library = _library(opening, first, {blob: shapes[blob] for blob in first.feeds})
+    first, behind = joined.cut(library.count)
     trunk = CompiledNet(first, library, shapes)
-    if not together:
-        return trunk
     head = ProgramNet(behind) if behind else None
+    if not together:
+        return ChunkedNet(trunk, head, sys.maxsize, ())
     return ChunkedNet(trunk, head, rows, fixed(opening, first))
 
 
 def _check(model: Model, joined: Program) -> None:
     """Raise a CaffeError for what compiled code cannot do, whatever the machine."""
     other = "use engine='torch'"
-    if getattr(model, "scheme", None) is not None:
+    if model.scheme is not None:
         raise CaffeError(f"engine 'compiled' does not run quantised models: {other}")
     for tensor in model.module.parameters():
         if (tensor.device.type, tensor.dtype) != ("cpu", torch.float32):

@@ -58,6 +58,19 @@ class Program:
         """Return the program with other operations."""
         return replace(self, ops=tuple(ops))
 
+    def cut(self, at: int) -> tuple[Program, Program | None]:
+        """Return the first ``at`` operations, and the others if there are any.
+
+        The second program's feeds are values that the first makes, and inputs.
+        """
+        before, behind = self.ops[:at], self.ops[at:]
+        if not behind:
+            return self, None
+        needed = {v for op in behind for v in op.reads} | set(self.outputs.values())
+        made = {v for op in before for v in op.writes} | set(self.feeds.values())
+        same = {value: value for value in sorted(needed & made)}
+        return Program(self.feeds, before, same), Program(same, behind, self.outputs)
+
     def last_uses(self) -> tuple[tuple[str, ...], ...]:
         """Return for each operation the values that nothing needs behind it."""
         kept = set(self.outputs.values())
