@@ -63,10 +63,20 @@ FEW = ("--rounds", "3")
 SECTIONS: Mapping[str, Section] = {
     "limit": Section("The machine's limit", ("limit",), FEW),
     "load": Section(
-        "Loading", ("load", *FILES), FEW, net="vgg16", quick_net="googlenet", json="--out"
+        "Loading",
+        ("load", *FILES),
+        ("--rounds", "1"),
+        net="vgg16",
+        quick_net="googlenet",
+        json="--out",
     ),
     "save": Section(
-        "Saving", ("save", *FILES), FEW, net="vgg16", quick_net="googlenet", json="--out"
+        "Saving",
+        ("save", *FILES),
+        ("--rounds", "1"),
+        net="vgg16",
+        quick_net="googlenet",
+        json="--out",
     ),
     "inference": Section(
         "Inference of one model",
@@ -119,10 +129,9 @@ def reported(name: str, args: argparse.Namespace, out: Path) -> tuple[str, Any]:
         done = subprocess.run(
             line, cwd=REPO, stdout=subprocess.PIPE, stderr=log, text=True, check=False
         )
-    took = f"{time.perf_counter() - start:.0f} s, load average {before:.1f} before"
-    text = (
-        f"## {section.title}\n\n`python {' '.join(line[1:])}` ({took}, {load_average():.1f} after)"
-    )
+    loads = f"load average {before:.1f} before, {load_average():.1f} after"
+    shown = " ".join(word.removeprefix(f"{REPO}/") for word in line[1:])
+    text = f"## {section.title}\n\n`python {shown}` ({time.perf_counter() - start:.0f} s, {loads})"
     if done.returncode:
         text += f"\n\nIt ended with {done.returncode}: see {name}.log."
     raw = json.loads(found.read_text(encoding="utf-8")) if found.exists() else None
