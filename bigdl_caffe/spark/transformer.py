@@ -157,8 +157,8 @@ class CaffeModel(OptionParams, Transformer, MLWritable, MLReadable["CaffeModel"]
         _option("errorCol", "column for why a row could not be scored, null where it could"),
         _option(
             "engine",
-            "what computes: "
-            + "; ".join(f"{engine.name} ({engine.means})" for engine in ENGINES.values()),
+            "what computes; "
+            + "; ".join(f"{engine.name}: {engine.means}" for engine in ENGINES.values()),
             known=tuple(ENGINES),
         ),
         _option(

@@ -105,10 +105,13 @@ public abstract class CaffeModelParams extends Model<CaffeModel> {
         setDefault(errorCol, "error");
         engine = new Param<>(
                 this, "engine",
-                "torch runs a batch at once; exact row by row, so that a row's numbers "
-                        + "depend on nothing but the row",
+                "what computes; torch: fused layers, torch's own kernels; compiled: the "
+                        + "joined net as machine code, made once a host; onnxruntime: ONNX "
+                        + "Runtime (extra 'onnxruntime'); openvino: OpenVINO (extra 'openvino'); "
+                        + "auto: the quickest of those that are here, timed once a host; exact: "
+                        + "Caffe's order of operations, row by row",
                 Checks.known("engine",
-                        "torch", "exact"));
+                        "torch", "compiled", "onnxruntime", "openvino", "auto", "exact"));
         setDefault(engine, "torch");
         dtype = new Param<>(
                 this, "dtype",
@@ -412,8 +415,10 @@ public abstract class CaffeModelParams extends Model<CaffeModel> {
     }
 
     /**
-     * The Param engine: torch runs a batch at once; exact row by row, so that a row's numbers
-     * depend on nothing but the row.
+     * The Param engine: what computes; torch: fused layers, torch's own kernels; compiled: the
+     * joined net as machine code, made once a host; onnxruntime: ONNX Runtime (extra
+     * 'onnxruntime'); openvino: OpenVINO (extra 'openvino'); auto: the quickest of those that are
+     * here, timed once a host; exact: Caffe's order of operations, row by row.
      */
     public Param<String> engine() {
         return engine;
