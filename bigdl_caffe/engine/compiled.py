@@ -52,6 +52,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_HIDDEN = (
+    "engine 'compiled' keeps its code and weights in files, which spark.io.encryption.enabled "
+    "does not allow: use engine='torch'"
+)
+
 
 def open_compiled(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
     """Return the net of ``opening`` as compiled code; what it is not compiled for runs in torch.
@@ -70,6 +75,8 @@ def open_compiled(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str
         if model.exposed:
             _log.warning("engine 'compiled': the weights may still change, so torch runs the net")
         return ProgramNet(joined)
+    if opening.hidden:
+        raise CaffeError(_HIDDEN)
     _check(model, joined)
     together = model.row_wise(opening.fetch)
     first, _ = split(joined) if together else (joined, None)

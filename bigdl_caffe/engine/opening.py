@@ -47,6 +47,8 @@ class Opening:
         Whether other processes of the host open the same, and share what is made for it.
     salt : str
         Tells layers that the model's hash does not tell: the caller's own.
+    hidden : bool
+        Whether no weights may be written to this host's disk.
     """
 
     model: Model
@@ -54,6 +56,7 @@ class Opening:
     rows: int = 1
     shared: bool = False
     salt: str = ""
+    hidden: bool = False
 
     @cached_property
     def key(self) -> str:

@@ -95,7 +95,9 @@ def sharing(shipped: Shipped, converters: bytes) -> dict[str, Any]:
 
     What encryption keeps from the disk is not written there by an engine either.
     """
-    return {"shared": shipped.way != "copy", "salt": hashlib.sha256(converters).hexdigest()}
+    salt = hashlib.sha256(converters).hexdigest()
+    hidden = shipped.way == "copy"
+    return {"shared": not hidden, "salt": salt, "hidden": hidden}
 
 
 def engine(model: Model, name: str, opening: Opening) -> Run:

@@ -236,6 +236,11 @@ def test_what_depends_on_numbers_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         open_compiled(Opening(model, model.outputs))
 
 
+def test_weights_that_must_not_reach_the_disk_do_not(tmp_path: Path) -> None:
+    with pytest.raises(CaffeError, match=r"spark\.io\.encryption.*engine='torch'"):
+        open_compiled(Opening(net(tmp_path, FIRST), ("y",), hidden=True))
+
+
 def test_states_and_other_types_are_refused(tmp_path: Path) -> None:
     (case,) = (case for case in RUN if case.name == "LSTM/carry")
     carries: Model = case.load()
