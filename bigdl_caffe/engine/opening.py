@@ -15,10 +15,14 @@ import torch
 from torch import Tensor
 
 from bigdl_caffe import __version__
+from bigdl_caffe.engine.auto import open_auto
 from bigdl_caffe.engine.check import departure
 from bigdl_caffe.engine.compiled import open_compiled
 from bigdl_caffe.engine.eager import open_torch
 from bigdl_caffe.engine.folded import folded
+from bigdl_caffe.engine.onnx_graph import with_graph, with_graph_if_it_may_be
+from bigdl_caffe.engine.onnxruntime import open_onnxruntime
+from bigdl_caffe.engine.openvino import open_openvino
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format.host_folder import made_once
 from bigdl_caffe.model import Model
@@ -82,12 +86,18 @@ class Engine:
         own order of operations.
     alone : bool
         Whether rows are run one at a time.
+    sends : callable
+        Model and blobs to the model that is opened, elsewhere maybe.
+    frozen : bool
+        Whether it goes on with the weights that there were when it was opened.
     """
 
     name: str
     means: str
     open: Callable[[Opening], Compute] | None
     alone: bool = False
+    sends: Callable[[Model, Sequence[str]], Model] = folded
+    frozen: bool = False
 
     @property
     def exact(self) -> bool:
@@ -100,6 +110,27 @@ ENGINES: Mapping[str, Engine] = {
     for engine in (
         Engine("torch", "fused layers, torch's own kernels", open_torch),
         Engine("compiled", "the joined net as machine code, made once a host", open_compiled),
+        Engine(
+            "onnxruntime",
+            "ONNX Runtime (extra 'onnxruntime')",
+            open_onnxruntime,
+            sends=with_graph,
+            frozen=True,
+        ),
+        Engine(
+            "openvino",
+            "OpenVINO (extra 'openvino')",
+            open_openvino,
+            sends=with_graph,
+            frozen=True,
+        ),
+        Engine(
+            "auto",
+            "the quickest of those that are here, timed once a host",
+            open_auto,
+            sends=with_graph_if_it_may_be,
+            frozen=True,
+        ),
         Engine("exact", "Caffe's order of operations, row by row", None, alone=True),
     )
 }
@@ -146,7 +177,7 @@ def sent(model: Model, name: str, fetch: Sequence[str]) -> Model:
     engine = _taking(model, name)
     if model.scheme is not None:
         return model
-    return model if engine.exact else folded(model, fetch)
+    return model if engine.exact else engine.sends(model, fetch)
 
 
 def _taking(model: Model, name: str) -> Engine:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import warnings
 from ast import literal_eval
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from typing import Any
@@ -56,15 +56,69 @@ def write_onnx(
     """
     _check_packages()
     _check_size(module)
-    module.reset()
-    try:
-        with _quiet():
-            program = _program(module, opset, any_batch)
-    finally:
-        module.reset()  # the exporter leaves tensors without numbers in recurrent layers
-    _tidy(program.model)
+    net = module.net
+    names = [f"{blob}~0" if blob in net.outputs else blob for blob in net.inputs]
+    positional = _Positional(module, tuple(net.inputs), net.outputs)
+    program = _program(positional, names, net.outputs, any_batch, opset)
     with atomic_write(path) as out:
         out.write(program.model_proto.SerializeToString())
+
+
+def for_engines(
+    module: CaffeNet, inputs: Sequence[str], fetch: Sequence[str], any_batch: bool
+) -> tuple[bytes, bytes, tuple[str, ...]]:
+    """Return ``module`` in ONNX's operators, without its weights, of whatever size they are.
+
+    Parameters
+    ----------
+    module : CaffeNet
+    inputs : sequence of str
+        Blobs; in the graph they are ``in0``, ``in1``...
+    fetch : sequence of str
+        Blobs; ``out0``...
+    any_batch : bool
+        As for `write_onnx`.
+
+    Returns
+    -------
+    (bytes, bytes, tuple of str)
+        A ModelProto in which the weights are external data; one in which they are inputs,
+        behind the others; their names, which are keys of the module's state dict.
+
+    Raises
+    ------
+    UnsupportedLayerError, CaffeError
+        As `write_onnx` does.
+    """
+    _check_packages()
+    import onnx_ir  # the exporter's own
+
+    names, tops = (
+        [f"{end}{i}" for i, _ in enumerate(b)] for end, b in (("in", inputs), ("out", fetch))
+    )
+    positional = _Positional(module, tuple(inputs), tuple(fetch))
+    model = _program(positional, names, tops, any_batch, None).model
+    kept, known = model.graph.initializers, module.state_dict()
+    weights = tuple(name for name, value in kept.items() if _is(value.const_value, known.get(name)))
+    for name in weights:
+        shape, kind = onnx_ir.Shape(known[name].shape), kept[name].dtype
+        kept[name].const_value = onnx_ir.ExternalTensor(
+            "weights", 0, known[name].nbytes, kind, shape=shape, name=name
+        )
+    named = onnx_ir.to_proto(model).SerializeToString()
+    for name in weights:
+        value = kept.pop(name)
+        value.const_value = None
+        model.graph.inputs.append(value)
+    return named, onnx_ir.to_proto(model).SerializeToString(), weights
+
+
+def _is(value: Any, weight: Tensor | None) -> bool:
+    """Return whether an initializer is a weight as it is, in the weight's own memory."""
+    if weight is None or not weight.numel() or not weight.is_contiguous():
+        return False
+    raw = getattr(value, "raw", None)
+    return isinstance(raw, Tensor) and raw.data_ptr() == weight.data_ptr()
 
 
 def _check_packages() -> None:
@@ -106,26 +160,38 @@ def _quiet() -> Iterator[None]:
 
 
 class _Positional(nn.Module):
-    """The net with a tensor for each input, and one back for each output."""
+    """The net with a tensor for each input, and one back for each blob that is asked for."""
 
-    def __init__(self, net: CaffeNet) -> None:
+    def __init__(self, net: CaffeNet, inputs: tuple[str, ...], fetch: tuple[str, ...]) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.inputs, self.fetch = net, inputs, fetch
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.net(dict(zip(self.net.net.inputs, bottoms, strict=True))).values())
+        tops = self.net(dict(zip(self.inputs, bottoms, strict=True)), self.fetch)
+        return tuple(tops[blob] for blob in self.fetch)
 
 
-def _program(module: CaffeNet, opset: int | None, any_batch: bool) -> Any:
-    """Return the exporter's ONNXProgram."""
+def _program(
+    module: _Positional,
+    names: Sequence[str],
+    tops: Sequence[str],
+    any_batch: bool,
+    opset: int | None,
+) -> Any:
+    """Return the exporter's ONNXProgram, tidied."""
     net = module.net
-    rows = [(2, *shape[1:]) if any_batch else shape for shape in net.inputs.values()]
-    names = [f"{blob}~0" if blob in net.outputs else blob for blob in net.inputs]
-    how = {"input_names": names, "output_names": list(net.outputs), "opset_version": opset}
-    try:
-        program = translate(_Positional(module), rows, any_batch, **how)
-    except Exception as error:  # whatever the exporter, or a layer within it, comes upon
-        refuse(module, error)
+    shapes = [net.net.inputs[blob] for blob in module.inputs]
+    rows = [(2, *shape[1:]) if any_batch else shape for shape in shapes]
+    how = {"input_names": list(names), "output_names": list(tops), "opset_version": opset}
+    net.reset()
+    with _quiet():
+        try:
+            program = translate(module, rows, any_batch, **how)
+        except Exception as error:  # whatever the exporter, or a layer within it, comes upon
+            refuse(net, error)
+        finally:
+            net.reset()  # the exporter leaves tensors without numbers in recurrent layers
+    _tidy(program.model)
     made = program.model.opset_imports[""]
     if made != (opset or made):
         raise CaffeError(

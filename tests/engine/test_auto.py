@@ -1,0 +1,94 @@
+"""engine="auto": what it chooses from, what it leaves out, and that a host chooses once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from bigdl_caffe.engine import auto, opening
+from bigdl_caffe.engine.eager import open_torch
+from bigdl_caffe.engine.opening import ENGINES, Engine, Opening, open_engine
+from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.format.host_folder import own_folder
+from tests.engine.foreign import a_folder_for_both
+from tests.nets import digits
+
+__all__ = ["a_folder_for_both"]
+
+
+def wrong(given: Opening) -> auto.Compute:
+    """Open an engine whose numbers are off."""
+    right = open_torch(given)
+
+    def compute(feed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {blob: top + 1 for blob, top in right(feed).items()}
+
+    return compute
+
+
+def missing(given: Opening) -> auto.Compute:
+    """Fail to open."""
+    raise CaffeError("its package is missing")
+
+
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be an engine that is wrong, and one that does not open."""
+    added = {name: Engine(name, "", open) for name, open in (("a", wrong), ("b", missing))}
+    monkeypatch.setattr(opening, "ENGINES", {**ENGINES, **added})
+    monkeypatch.setenv(auto.ASKED, "a, b, torch")
+
+
+def test_predict(rows: np.ndarray) -> None:
+    model = digits()
+    want = model.run({"data": rows})["prob"]
+    np.testing.assert_allclose(model.predict(rows, 4, engine="auto"), want, atol=1e-5)
+
+
+def test_engines_that_fail_are_left_out(three: None, caplog: pytest.LogCaptureFixture) -> None:
+    model = digits()
+    open_engine("auto", Opening(model, model.outputs, 2))
+    assert "leaves 'a' out: 'prob' is off by" in caplog.text
+    assert "leaves 'b' out: its package is missing" in caplog.text
+
+
+def test_a_host_times_once_and_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = digits()
+    given = Opening(model, model.outputs, 2, shared=True)
+    monkeypatch.setenv(auto.ASKED, "torch,onnxruntime")
+    open_engine("auto", given)
+    told = [path for path in (own_folder() / "auto").iterdir() if path.name != "lock"]
+    times = json.loads(max(told, key=lambda path: path.stat().st_mtime).read_text())
+    assert set(times) == {"torch", "onnxruntime"}
+    assert all(seconds > 0 for seconds in times.values())
+    monkeypatch.setattr(auto, "_times", None)  # what is there is taken
+    open_engine("auto", replace(given, model=digits()))
+
+
+def test_the_log_tells_the_times(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    model = digits()
+    monkeypatch.setenv(auto.ASKED, "torch,onnxruntime")
+    open_engine("auto", Opening(model, model.outputs, 2))
+    assert "seconds a batch" in caplog.text
+
+
+@pytest.mark.parametrize("asked", ["exact", "auto", "quick"])
+def test_names_that_cannot_be_chosen(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(auto.ASKED, asked)
+    with pytest.raises(CaffeError, match=asked):
+        open_engine("auto", Opening(digits(), ("prob",)))
+
+
+def test_none_opens(three: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(auto.ASKED, "a,b")
+    with pytest.raises(CaffeError, match="none of a, b opens here"):
+        open_engine("auto", Opening(digits(), ("prob",)))
