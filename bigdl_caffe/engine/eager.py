@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bigdl_caffe.engine import int8, onednn
+from bigdl_caffe.engine.affine import with_affines
 from bigdl_caffe.engine.chunks import ChunkedNet, chunk_rows, split
 from bigdl_caffe.engine.int8_check import unfit
 from bigdl_caffe.engine.packed import can_map, each, read_packed, write_packed
@@ -51,13 +52,15 @@ def open_torch(opening: Opening) -> Compute:
         joined = int8.multiplied_out(joined)
     if model.exposed or not onednn_takes:
         return ProgramNet(joined)
+    if model.scheme is None:
+        joined = with_affines(joined, model.net.shapes)
     return _onednn(opening, joined)
 
 
 def _onednn(opening: Opening, joined: Program) -> Compute:
     """Return the net by oneDNN's kernels."""
     model = opening.model
-    shapes = model.net.shapes
+    shapes = {**model.net.shapes, **int8.shapes_in(joined, model.net.shapes)}
     together = model.row_wise(opening.fetch)
     chunk = min(chunk_rows(joined, shapes), opening.rows) if together else opening.rows
     # A host's first worker would copy all of VGG-16's 494 MB of products before its first row.

@@ -41,12 +41,12 @@ COPIES = (nn.Identity, Split)
 
 def with_activations(program: Program) -> Program:
     """Join activations to the layer before them, where nothing else reads that."""
-    return _join(program, _activated)
+    return join_pairs(program, _activated)
 
 
 def with_sums(program: Program) -> Program:
     """Join a sum of two to the convolution that makes one of them, if only the sum reads it."""
-    return _join(program, _summed)
+    return join_pairs(program, _summed)
 
 
 PASSES: Sequence[Callable[[Program], Program]] = (
@@ -55,12 +55,12 @@ PASSES: Sequence[Callable[[Program], Program]] = (
     with_activations,
 )
 
-Join = Callable[[Op, Sequence[Op]], "tuple[Op, Op] | None"]
+Join = Callable[[Op, Sequence[Op]], "tuple[Op, Op | None] | None"]
 """An operation, and makers of its bottoms that nothing else reads → the one operation that does
-both, and the maker that is in it."""
+both, and the maker that is in it, if one is."""
 
 
-def _join(program: Program, join: Join) -> Program:
+def join_pairs(program: Program, join: Join) -> Program:
     """Replace pairs of operations by what ``join`` makes of them, at the second one's place."""
     readers = program.reader_counts()
     makers: dict[str, Op] = {}
