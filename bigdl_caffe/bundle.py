@@ -134,7 +134,7 @@ def read_scheme(metadata: Mapping[str, str], path: str) -> Scheme | None:
 def _damaged(path: str) -> Iterator[None]:
     try:
         yield
-    except (ParseError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ParseError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaffeFormatError(
             f"the net's words in the Arrow schema are damaged ({error}); write the file again with "
             "Model.write_bundle",

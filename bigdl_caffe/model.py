@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from bigdl_caffe import feeding
@@ -205,6 +206,10 @@ class Model(BigDLNames, WaysOut):
         """Return the text that `noted` put into the bundle, if the weights are still the same."""
         known = None if self.exposed else self._bundle
         return known.metadata.get(NOTE + name) if known else None
+
+    def move(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Compute there, and in that type, from now on; the weights are changed for it."""
+        self.to_torch().to(device, dtype)
 
     # -- looking at it ---------------------------------------------------------------
 

@@ -60,7 +60,7 @@ def open_torch(opening: Opening) -> Compute:
 def _onednn(opening: Opening, joined: Program) -> Compute:
     """Return the net by oneDNN's kernels."""
     model = opening.model
-    shapes = model.net.shapes
+    shapes = {**model.net.shapes, **int8.shapes_in(joined, model.net.shapes)}
     together = model.row_wise(opening.fetch)
     chunk = min(chunk_rows(joined, shapes), opening.rows) if together else opening.rows
     # A host's first worker would copy all of VGG-16's 494 MB of products before its first row.

@@ -24,6 +24,7 @@ from bigdl_caffe.engine.int8_layers import (
     Quantize,
 )
 from bigdl_caffe.engine.program import Op, Program
+from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.nn.elementwise import Concat
 from bigdl_caffe.nn.pooling import MaxPool
 from bigdl_caffe.nn.quantized import Round, Whole, is_int8, with_floats
@@ -112,6 +113,13 @@ def in_kernels(program: Program, scheme: Scheme) -> Program:
     return placing.placed()
 
 
+def shapes_in(program: Program, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """Return the shapes of a placed program's values, from those of the net's."""
+    values = {v for op in program.ops for v in (*op.reads, *op.writes)}
+    plain = {v: v.removesuffix(MADE).removesuffix(FLOATS) for v in values}
+    return {v: shapes[name] for v, name in plain.items() if name in shapes}
+
+
 @dataclass
 class _Placing:
     """A program on its way to whole numbers: values that are rounded are uint8 in it."""
@@ -158,7 +166,7 @@ class _Placing:
             steps if whole else None,
             self.values[others[0]] if whole and others else None,
             adds=bool(others),
-            spares=not whole or any(self._is_read_later(i, v) for v in others),
+            spares=not whole or self._is_needed(i, op.reads),
         )
         made = replace(op, module=layer, reads=(op.reads[0], *others))
         if whole or (steps is None and behind == NO_ACTIVATION):
@@ -194,6 +202,7 @@ class _Placing:
             self.ops.append(Op(Dequantize(self.values[value]), (value,), (name,), ()))
         return name
 
-    def _is_read_later(self, i: int, value: str) -> bool:
+    def _is_needed(self, i: int, reads: tuple[str, ...]) -> bool:
+        """Return whether the last of an operation's bottoms is read besides it, or twice."""
         later = {v for op in self.program.ops[i + 1 :] for v in op.reads}
-        return value in later or value in self.program.outputs.values()
+        return reads[-1] in {*later, *reads[:-1], *self.program.outputs.values()}

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bigdl_caffe.engine import onednn
 from bigdl_caffe.engine.check import probe
+from bigdl_caffe.engine.int8 import shapes_in
 from bigdl_caffe.engine.int8_layers import Int8Layer
 from bigdl_caffe.engine.program import Op, Program, ProgramNet
 from bigdl_caffe.format.host_folder import made_once
@@ -43,7 +44,7 @@ def unfit(opening: Opening, placed: Program) -> str | None:
 
 def _find_out(opening: Opening, placed: Program) -> str:
     model, rows = opening.model, min(opening.rows, 2)
-    shapes = model.net.shapes
+    shapes = shapes_in(placed, model.net.shapes)
     lowered = onednn.lowered(placed, shapes, (rows, rows), lambda name, make: make(), False)
     wrong: list[str | None] = []
 

@@ -95,6 +95,18 @@ class QuantizedModel(Model):
             self._bundle = bundle(self._table, definition, self.options, self.scheme)
         return self._bundle
 
+    def move(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Compute on ``device`` from now on, in floats that hold the whole numbers' products.
+
+        Raises
+        ------
+        CaffeError
+            For another ``dtype`` than float32: others hold no such sums.
+        """
+        if dtype != torch.float32:
+            self._refuse(f"{dtype} cannot hold the sums of its products; leave dtype out")
+        self.module.to(device)
+
     def dequantize(self) -> Model:
         """Return the float model of the same weights, as they are after rounding.
 

@@ -44,7 +44,8 @@ def sample(
 
     def run(feed: Mapping[str, Array]) -> dict[str, Array]:
         seen.append(dict(feed))
-        return model.run(feed, job.fetch)
+        shapes = model.shapes_at({blob: array.shape for blob, array in feed.items()}, job.fetch)
+        return {blob: np.zeros(shapes[blob], np.float32) for blob in job.fetch}  # nobody reads it
 
     parts = taken.mapInArrow(Portable(_packed), "part binary").toLocalIterator()
     batches = (batch for part in parts for batch in pa.ipc.open_stream(part.part))

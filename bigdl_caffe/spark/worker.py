@@ -121,7 +121,7 @@ def open_model(shipped: Shipped, converters: bytes, device: torch.device, dtype:
         model = Model.open_bundle(path, offset, converters=pickle.loads(converters))
     if (device.type, dtype) != ("cpu", "float32"):
         use_exact_floats(device)
-        model.to_torch().to(device, DTYPES[dtype])
+        model.move(device, DTYPES[dtype])
     _announce(shipped, device, dtype, time.perf_counter() - start)
     return model
 

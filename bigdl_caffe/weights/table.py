@@ -26,7 +26,10 @@ from bigdl_caffe.graph.ir import Shape
 ALIGNMENT = 64
 Array = np.ndarray[Any, Any]
 Blobs = Mapping[str, Array]
-TYPES: Mapping[np.dtype[Any], pa.DataType] = {np.dtype(np.float32): pa.float32(), np.dtype(np.int8): pa.int8()}
+TYPES: Mapping[np.dtype[Any], pa.DataType] = {
+    np.dtype(np.float32): pa.float32(),
+    np.dtype(np.int8): pa.int8(),
+}
 """What a blob may be of."""
 
 
@@ -153,9 +156,7 @@ def _map(path: str | Path) -> mmap.mmap:
             raise CaffeFormatError("the file is empty, not an Arrow file", str(path), 0) from error
 
 
-def _mapped(
-    memory: mmap.mmap, base: int, column: pa.Array, path: str | Path, offset: int
-) -> Array:
+def _mapped(memory: mmap.mmap, base: int, column: pa.Array, path: str | Path, offset: int) -> Array:
     """Return ``column``'s one row as a view of ``memory`` (Arrow's own view is read-only)."""
     kind = column.type
     dtypes = {arrow: dtype for dtype, arrow in TYPES.items()}

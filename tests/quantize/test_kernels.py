@@ -1,0 +1,102 @@
+"""int8 kernels and floats give the same, whatever stands between the layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bigdl_caffe import Model
+from bigdl_caffe.engine import int8, int8_check
+from bigdl_caffe.engine.int8_layers import Int8Convolution, Int8Layer
+from bigdl_caffe.engine.passes import optimised
+from bigdl_caffe.engine.program import ProgramNet, program
+from bigdl_caffe.quantize.model import QuantizedModel
+from tests.quantize.nets import noise, residual, scans
+
+needs_int8 = pytest.mark.skipif(
+    not int8.available(), reason="this processor or torch lacks oneDNN's int8 kernels with VNNI"
+)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> QuantizedModel:
+    return residual(tmp_path).quantize(noise(32), keep=["side"])
+
+
+def steps_apart(got: np.ndarray, want: np.ndarray) -> float:
+    return float(np.abs(got - want).max() / np.abs(want).max())
+
+
+@pytest.mark.parametrize("fetch", ["fc", "sum", "cat", "sum~0", "pool", "norm", "x"])
+@pytest.mark.parametrize("rows", [1, 5])
+def test_each_value_is_what_floats_give(
+    model: QuantizedModel, fetch: str, rows: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = {"x": noise(rows, seed=1)}
+    want = model.run(feed, [fetch])[fetch]
+    got = model.predict(feed, batch_size=rows, fetch=[fetch])
+    assert steps_apart(got, want) < 0.02
+    assert "not used" not in caplog.text
+
+
+def test_values_on_the_way_are_whole(model: QuantizedModel) -> None:
+    joined = optimised(program(model.module, model.outputs))
+    placed = int8.in_kernels(joined, model.scheme)
+    layers = [op.module for op in placed.ops if isinstance(op.module, Int8Layer)]
+    by_name = {op.layers[0]: op.module for op in placed.ops if isinstance(op.module, Int8Layer)}
+    assert len(layers) == 8
+    assert by_name["a"].top is not None
+    assert by_name["deep"].other is not None
+    assert by_name["tanh"].top is None, "no kernel has a TanH"
+    got = ProgramNet(placed)({"x": torch.from_numpy(noise(3))})["fc"].detach().numpy()
+    assert steps_apart(got, model.run({"x": noise(3)}, ["fc"])["fc"]) < 1e-4
+
+
+def test_floats_stand_in_where_kernels_are_not(
+    model: QuantizedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "available", lambda: False)
+    feed = {"x": noise(4)}
+    np.testing.assert_array_equal(model.predict(feed), model.run(feed)["fc"])
+
+
+@needs_int8
+def test_a_wrong_kernel_is_not_used(
+    model: QuantizedModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    right = Int8Convolution.forward
+
+    def forward(self: Int8Convolution, *bottoms: torch.Tensor) -> torch.Tensor:
+        return right(self, *bottoms) + 3
+
+    monkeypatch.setattr(Int8Convolution, "forward", forward)
+    feed = {"x": noise(4)}
+    np.testing.assert_array_equal(model.predict(feed), model.run(feed)["fc"])
+    assert "int8 kernels are not used: 'a' is off by 3" in caplog.text
+
+
+@needs_int8
+def test_processes_share_one_file_of_packed_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lenet: Model
+) -> None:
+    from bigdl_caffe.engine.opening import Opening, open_engine
+
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
+    rows = scans()[0][:8]
+    model = lenet.quantize(rows)
+    opening = Opening(model, ("prob",), 8, shared=True)
+    runs = [open_engine("torch", opening) for _ in range(2)]
+    for run in runs:
+        np.testing.assert_array_equal(run({"data": rows})["prob"], model.predict(rows, 8))
+    assert len([p for p in tmp_path.rglob("packed/*") if p.name != "lock"]) == 1
+    assert list(tmp_path.rglob("checked/*-int8"))
+
+
+def test_the_check_names_the_layer(model: QuantizedModel) -> None:
+    placed = int8.in_kernels(optimised(program(model.module, model.outputs)), model.scheme)
+    feed = {"x": torch.from_numpy(noise(2))}
+    with torch.inference_mode():
+        assert int8_check.wrong_layer(placed, placed, feed) is None
