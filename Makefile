@@ -52,7 +52,7 @@ compat: .venv/installed-dev ## run the tests of reading on each protobuf from 4.
 	  || exit 1; \
 	done
 
-bench: java .venv/installed-dev ## measure everything beside other programs: some 20 minutes
+bench: java .venv/installed-dev ## measure everything beside other programs: half an hour
 	$(BIN)/python -m benchmarks
 
 jar: $(SPARK35)/installed ## build the jar for Scala and Java; needs a JDK

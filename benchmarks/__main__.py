@@ -2,9 +2,10 @@
 
 Each section is a module of its own, which runs alone too and prints the same tables. Sections
 run one after the other; what is compared within one takes turns. The report is
-out/bench/report.md, and report.json has every round of every figure.
+out/bench/report.md, and report.json has every round of every figure; ``python -m
+benchmarks.figures`` then puts the tables into the docs.
 
-    python -m benchmarks                        some 20 minutes on two cores
+    python -m benchmarks                        some half an hour on two cores
     python -m benchmarks --quick                a minute or two: small nets, few rounds
     python -m benchmarks --only inference --nets resnet50 squeezenet --batch 16 --rounds 5
 """
@@ -72,7 +73,7 @@ SECTIONS: Mapping[str, Section] = {
     ),
     "save": Section(
         "Saving",
-        ("save", *FILES),
+        ("save", *FILES, *FEW),
         ("--rounds", "1"),
         net="vgg16",
         quick_net="googlenet",
@@ -80,12 +81,12 @@ SECTIONS: Mapping[str, Section] = {
     ),
     "inference": Section(
         "Inference of one model",
-        ("inference",),
+        ("inference", *FEW),
         ("--nets", "lenet", "squeezenet", *FEW),
         ("rounds", "nets", "batch", "engines", "peer"),
     ),
     "spark": Section("Scoring on Spark", ("spark_scoring",), (*SMALL, "--rows", "128", *FEW)),
-    "first": Section("First result of a job", ("first_result",), (*SMALL, "--rounds", "1")),
+    "first": Section("First result of a job", ("first_result", *FEW), (*SMALL, "--rounds", "1")),
     "workers": Section(
         "Memory of a host's workers", ("workers",), (*SMALL, "--workers", "4"), passed=()
     ),
@@ -132,10 +133,13 @@ def reported(name: str, args: argparse.Namespace, out: Path) -> tuple[str, Any]:
     loads = f"load average {before:.1f} before, {load_average():.1f} after"
     shown = " ".join(word.removeprefix(f"{REPO}/") for word in line[1:])
     text = f"## {section.title}\n\n`python {shown}` ({time.perf_counter() - start:.0f} s, {loads})"
+    part = f"{text}\n\n{done.stdout.strip()}\n"
     if done.returncode:
-        text += f"\n\nIt ended with {done.returncode}: see {name}.log."
+        part = f"{text}\n\nIt ended with {done.returncode}: see {name}.log.\n\n{done.stdout}"
+    else:  # without its heading, for the docs
+        (out / f"{name}.md").write_text(part.partition("\n\n")[2], encoding="utf-8")
     raw = json.loads(found.read_text(encoding="utf-8")) if found.exists() else None
-    return f"{text}\n\n{done.stdout.strip()}\n", raw
+    return part, raw
 
 
 def head() -> str:

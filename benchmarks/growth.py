@@ -40,7 +40,7 @@ ROUNDS = 3
 class Scale:
     """What is measured: rows and tasks and batches of a job, nets, and sizes of batches."""
 
-    rows: tuple[int, ...] = (2048, 8192, 16384)
+    rows: tuple[int, ...] = (2048, 12288)
     tasks: tuple[int, ...] = (2, 16, 64)
     batches: tuple[int, ...] = (4, 32)
     plain: tuple[int, ...] = (50, 500, 2000)

@@ -29,7 +29,7 @@ from benchmarks.nets import NETS, Files, written
 from benchmarks.timing import Times, interleaved, markdown, write_json
 from benchmarks.ways import EXACT, REFERENCE, ways
 
-MOST = 60.0
+MOST = 40.0
 """Seconds that the rounds of a net and a batch may take: slow nets have fewer, but three."""
 
 Works = dict[str, Callable[[], float]]
