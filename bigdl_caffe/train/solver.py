@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import torch
 
+from bigdl_caffe.ahead import ahead
 from bigdl_caffe.errors import CaffeError, TrainingError
 from bigdl_caffe.model import Model
-from bigdl_caffe.ahead import ahead
 from bigdl_caffe.train.batch_norm import synchronise
 from bigdl_caffe.train.definition import SolverDef
 from bigdl_caffe.train.events import (
