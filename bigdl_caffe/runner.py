@@ -210,7 +210,8 @@ class Runner:
         Values are known too: ``conv1~0`` is what the blob held before it was changed in place.
         """
         wanted = self.outputs if fetch is None else blob_list(fetch)
-        check_blobs([name for name in wanted if name not in self.net.shapes], self.blob_shapes)
+        if unknown := [name for name in wanted if name not in self.net.shapes]:
+            check_blobs(unknown, self.blob_shapes)
         return wanted
 
     def needed(self, fetch: Sequence[str] | None = None) -> list[str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,12 +118,23 @@ class _Session:
     session: Any
     memory: object
 
+    @cached_property
+    def _own(self) -> local:
+        """What a thread that runs the session keeps: a binding that it tells of its tensors."""
+        return local()
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [top.name for top in self.session.get_outputs()]
+
     def __call__(self, bottoms: Sequence[Tensor], shapes: Sequence[Shape] | None) -> list[Tensor]:
         """Run it from the memory of ``bottoms`` into that of new tensors."""
-        bound = self.session.io_binding()
+        own = self._own
+        bound = own.bound = getattr(own, "bound", None) or self.session.io_binding()
+        bound.clear_binding_outputs()
         for i, bottom in enumerate(bottoms):
             _bind(bound.bind_input, f"in{i}", bottom)
-        names = [top.name for top in self.session.get_outputs()]
+        names = self._names
         if shapes is None:
             for name in names:
                 bound.bind_output(name, "cpu")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,14 +121,16 @@ class _Compiled:
     memory: object
 
     @cached_property
-    def _request(self) -> Any:
-        return self.model.create_infer_request()
+    def _own(self) -> local:
+        """What a thread that runs the model keeps: its request."""
+        return local()
 
     def __call__(self, bottoms: Sequence[Tensor], shapes: Sequence[Shape] | None) -> list[Tensor]:
         """Run it from the memory of ``bottoms`` into that of new tensors."""
         import openvino
 
-        request = self._request
+        own = self._own
+        request = own.request = getattr(own, "request", None) or self.model.create_infer_request()
         for i, bottom in enumerate(bottoms):
             request.set_input_tensor(i, openvino.Tensor(bottom.numpy(), shared_memory=True))
         if shapes is None:
