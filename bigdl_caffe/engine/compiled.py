@@ -4,14 +4,14 @@ torch's ahead-of-time compiler freezes and packs the weights, joins what is left
 convolutions, and lays out memory once. Its library is made under the host's lock; every other
 process loads it. What was measured, on one AVX-512 core:
 
-- A library for one row that is run row by row is the quickest for all batches: SqueezeNet takes
-  9.4 ms a row so, 11.4 ms in a library for 16 rows, whose values go through main memory. Any
-  number of rows works, and none is computed in vain.
+- A library for one row that is run row by row is as quick as one for 16 rows (ResNet-50), or
+  quicker (SqueezeNet, 9.4 ms a row instead of 11.4), as less goes through main memory. Any number
+  of rows works, and none is computed in vain.
 - A dynamic batch takes 11.0 ms for that row.
-- max_autotune and memory planning change nothing: nine tenths of the time are oneDNN's
-  convolutions, which are the same ones that engine="torch" calls.
-- torch.compile with its caches on disk gives the same code, but each process has to trace the
-  net again, and keeps packed weights of its own.
+- max_autotune and memory planning change nothing: nine tenths of SqueezeNet's time are oneDNN's
+  convolutions, which are the ones that engine="torch" calls, too.
+
+torch.compile with caches on disk would have each process trace the net and pack its weights.
 
 From the first matrix product on, the rows are run together by torch, as
 :mod:`bigdl_caffe.engine.chunks` has it: a product reads its weight once for all of them. torch
