@@ -83,7 +83,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"top_k": -1}, "top_k is -1"),
     ({"on_error": "ignore"}, "on_error is 'ignore': give one of column, drop, fail"),
     ({"output_type": "list"}, "output_type is 'list'"),
-    ({"engine": "caffe"}, "engine is 'caffe': give one of torch, exact"),
+    ({"engine": "caffe"}, "engine is 'caffe': give one of torch, .*, exact"),
     ({"dtype": "int8"}, "dtype is 'int8'"),
     ({"labels": list("abcde")}, "give top_k too"),
     ({"classes_of": "prob"}, "give prediction_col or top_k too"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def function(model: Model, on_error: str = "null", **options: Any) -> SqlFunctio
     schema = StructType([StructField(name, BinaryType()) for name in "xy"])
     planned = plan(model, schema, Scoring(feed={"a": "x", "b": "y"}, **options))
     fields = tuple(field.name for field in planned.added)
-    return SqlFunction("add", planned.job, fields, on_error, None, b"")  # type: ignore[arg-type]  # not sent
+    shipped: Any = SimpleNamespace(way="copy")  # nothing is sent
+    return SqlFunction("add", planned.job, fields, on_error, shipped, b"")
 
 
 def results(made: Iterator[pa.Array]) -> list[Any]:
