@@ -75,7 +75,7 @@ def test_a_wrong_kernel_is_not_used(
     monkeypatch.setattr(Int8Convolution, "forward", forward)
     feed = {"x": noise(4)}
     np.testing.assert_array_equal(model.predict(feed), model.run(feed)["fc"])
-    assert "int8 kernels are not used: 'a' is off by 3" in caplog.text
+    assert "int8 kernels are not used: 'a' is off by" in caplog.text
 
 
 @needs_int8

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from bigdl_caffe.spark import ship as shipping
 from bigdl_caffe.spark.ship import release, ship
 from bigdl_caffe.spark.ways import mapped
-from tests.spark.nets import small
+from tests.spark.nets import SMALL, small
 from tests.spark.shipping import Weights, arrivals, run_program, settings
 
 
@@ -53,7 +53,8 @@ def test_release_leaves_a_twin_its_weights(spark: SparkSession) -> None:
 def test_a_lazy_frame_of_a_released_model_fails_with_sparks_words(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    model = small(tmp_path)
+    text = SMALL.replace('name: "small"', 'name: "released"')  # no worker has it open already
+    model = small(tmp_path, text)
     rows = spark.createDataFrame([([0.5] * 192,)], "image array<float>")
     before = model.predict(rows)
     model.release()
