@@ -9,7 +9,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from bigdl_caffe.engine.check import departure
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.format.host_folder import made_once
+from bigdl_caffe.format.host_folder import told_once
 from bigdl_caffe.verify.feeds import make_feed
 
 if TYPE_CHECKING:
@@ -38,6 +37,9 @@ ASKED = "BIGDL_CAFFE_AUTO"
 USUAL = ("torch", "onnxruntime", "openvino")
 """What is chosen from by default. A compiler takes longer than most jobs win by it."""
 
+_NONE = "exact"
+"""What computes where none of them is right."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,21 +47,21 @@ def open_auto(opening: Opening) -> Compute:
     """Return the net of ``opening`` by the engine that is the quickest on this host.
 
     An engine that cannot be opened here, or departs from the exact path, is left out, and the
-    log says why. The processes of a host that share a model time the engines once.
+    log says why; the exact path is taken if none is left. The processes of a host that share a
+    model time the engines once.
 
     Raises
     ------
     CaffeError
-        For a name in `ASKED` that is no engine's, or where none of them opens.
+        For a name in `ASKED` that is no engine's.
     """
     names = candidates()
     if not opening.shared:
         opened = _opened(opening, names)
         return opened[_quickest(_times(opening, opened))]
     key = f"{opening.key}-{'-'.join(names)}-{_here(names)}"
-    told = made_once("auto", key, partial(_find_out, opening, names))
-    winner = _quickest(json.loads(told.read_text(encoding="utf-8")))
-    return _open(winner, opening)
+    told = told_once("auto", key, lambda: json.dumps(_times(opening, _opened(opening, names))))
+    return _open(_quickest(json.loads(told)), opening)
 
 
 def candidates() -> tuple[str, ...]:
@@ -87,40 +89,33 @@ def _here(names: tuple[str, ...]) -> str:
     return "-".join(found)
 
 
-def _find_out(opening: Opening, names: tuple[str, ...], path: Path) -> None:
-    times = _times(opening, _opened(opening, names))
-    path.write_text(json.dumps(times), encoding="utf-8")
-
-
 def _quickest(times: Mapping[str, float]) -> str:
     return min(times, key=lambda name: times[name])
 
 
 def _opened(opening: Opening, names: tuple[str, ...]) -> dict[str, Compute]:
-    """Return the engines that open here and are right."""
+    """Return the engines that open here and are right; the exact path if there is none."""
     found = {}
     for name in names:
         try:
             compute = _open(name, opening)
             run = partial(_run, opening, compute)
             reason = departure(run, opening.model, opening.fetch, opening.rows)
-        except CaffeError as error:
-            reason = str(error)
+        except Exception as error:  # of another's engine, too: it is left out
+            kind = "" if isinstance(error, CaffeError) else f"{type(error).__name__}: "
+            reason = f"{kind}{error}"
         if reason:
             _log.warning("engine 'auto' leaves '%s' out: %s", name, reason)
         else:
             found[name] = compute
-    if not found:
-        raise CaffeError(f"engine='auto': none of {', '.join(names)} opens here; use 'exact'")
-    return found
+    return found or {_NONE: _open(_NONE, opening)}
 
 
 def _open(name: str, opening: Opening) -> Compute:
     from bigdl_caffe.engine.opening import find  # it has this engine among its own
 
     made = find(name).open
-    assert made is not None  # `candidates` lets no exact one in
-    return made(opening)
+    return made(opening) if made else partial(opening.model.module, fetch=opening.fetch)
 
 
 def _run(opening: Opening, compute: Compute, feed: Mapping[str, Array]) -> dict[str, Array]:

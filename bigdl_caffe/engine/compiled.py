@@ -23,7 +23,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -42,7 +41,7 @@ from bigdl_caffe.engine.fused import Joined
 from bigdl_caffe.engine.passes import optimised
 from bigdl_caffe.engine.program import Program, ProgramNet, program
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.format.host_folder import made_once
+from bigdl_caffe.format.host_folder import read_once
 from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.nn.dense import InnerProduct
 
@@ -122,18 +121,7 @@ def _library(opening: Opening, first: Program, shapes: Mapping[str, Shape]) -> a
         with tempfile.TemporaryDirectory() as folder:  # its name would not tell their code
             make(Path(folder) / "net")
             return aot.load(Path(folder) / "net")
-    return _loaded(partial(made_once, "compiled", _name(opening, shapes), make))
-
-
-def _loaded(made: Callable[[], Path]) -> aot.Library:
-    """Load the library; one that is there damaged is made anew."""
-    path = made()
-    try:
-        return aot.load(path)
-    except Exception as error:  # of the linker, of torch, of the file system
-        _log.warning("%s is damaged (%s): it is compiled anew", path, error)
-        shutil.rmtree(path, ignore_errors=True)
-        return aot.load(made())
+    return read_once("compiled", _name(opening, shapes), make, aot.load)
 
 
 def _name(opening: Opening, shapes: Mapping[str, Shape]) -> str:

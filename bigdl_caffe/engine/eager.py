@@ -20,13 +20,16 @@ from bigdl_caffe.engine.packed import can_map, each, read_packed, write_packed
 from bigdl_caffe.engine.passes import optimised
 from bigdl_caffe.engine.program import Program, ProgramNet, program
 from bigdl_caffe.errors import CaffeFormatError
-from bigdl_caffe.format.host_folder import made_once
+from bigdl_caffe.format.host_folder import read_once
 
 if TYPE_CHECKING:
     from bigdl_caffe.engine.opening import Opening
 
 Compute = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 Makers = dict[str, Callable[[], Tensor]]
+
+LAYOUT = 1
+"""Counts the rules by which layers are packed, which the key of what is packed does not tell."""
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +112,7 @@ def _packed(lower: Lower, opening: Opening) -> tuple[Program, object]:
     if opening.shared and can_map():
         try:
             return _shared(lower, opening.key)
-        except OSError as error:  # no room in the folder, say
+        except (OSError, RuntimeError) as error:  # no room in the folder; no tensor over the file
             _log.warning("each process packs weights for itself: %s", error)
     return lower(lambda name, make: make()), None
 
@@ -130,14 +133,11 @@ def _shared(lower: Lower, key: str) -> tuple[Program, object]:
         with torch.inference_mode(), path.open("xb") as out:
             write_packed(out, each(makers))
 
-    weights = _read(partial(made_once, "packed", key, write))
+    def read(path: Path) -> Mapping[str, Tensor]:
+        weights = read_packed(path)
+        if weights.keys() != makers.keys():
+            raise CaffeFormatError(f"{path} has the weights of other layers: delete it")
+        return weights
+
+    weights = read_once("packed", f"{key}-{LAYOUT}", write, read)
     return lower(lambda name, make: weights[name]), weights
-
-
-def _read(made: Callable[[], Path]) -> Mapping[str, Tensor]:
-    """Map the packed weights; what is there damaged is made anew."""
-    try:
-        return read_packed(path := made())
-    except CaffeFormatError:
-        path.unlink(missing_ok=True)
-        return read_packed(made())

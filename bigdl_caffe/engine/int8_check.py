@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +19,7 @@ from bigdl_caffe.engine.check import probe
 from bigdl_caffe.engine.int8 import shapes_in
 from bigdl_caffe.engine.int8_layers import Int8Layer
 from bigdl_caffe.engine.program import Op, Program, ProgramNet
-from bigdl_caffe.format.host_folder import made_once
+from bigdl_caffe.format.host_folder import told_once
 
 if TYPE_CHECKING:
     from bigdl_caffe.engine.opening import Opening
@@ -37,9 +36,7 @@ def unfit(opening: Opening, placed: Program) -> str | None:
     if not opening.shared:
         return _find_out(opening, placed) or None
     words = partial(_find_out, opening, placed)
-    name = f"{opening.key}-int8"
-    verdict = made_once("checked", name, lambda path: _write(path, words()))
-    return verdict.read_text(encoding="utf-8") or None
+    return told_once("checked", f"{opening.key}-int8", words) or None
 
 
 def _find_out(opening: Opening, placed: Program) -> str:
@@ -60,10 +57,6 @@ def _find_out(opening: Opening, placed: Program) -> str:
     finally:
         model.reset()
     return wrong[0] or ""
-
-
-def _write(path: Path, words: str) -> None:
-    path.write_text(words, encoding="utf-8")
 
 
 def wrong_layer(placed: Program, lowered: Program, feed: Mapping[str, Tensor]) -> str | None:

@@ -37,8 +37,8 @@ def opened(model: Model, name: str, fetch: tuple[str, ...], rows: int) -> Run:
 
 def kept(model: Model, key: object, make: Callable[[], Run]) -> Run:
     """Return the engine that was opened under ``key``, or is now."""
-    run: Run | None = model.opened.pop(key, None)
-    model.opened[key] = run or make()
+    run: Run = model.opened.pop(key, None) or make()
+    model.opened[key] = run  # the last one; another thread may take it out, or put its own there
     for old in tuple(model.opened)[:-KEPT]:
         model.opened.pop(old, None)
-    return model.opened[key]  # type: ignore[no-any-return]  # whatever engines keep there
+    return run

@@ -28,7 +28,7 @@ from bigdl_caffe.engine.folded import companion, folded
 from bigdl_caffe.engine.passes import optimised
 from bigdl_caffe.engine.program import ProgramNet, program
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
-from bigdl_caffe.format.host_folder import made_once
+from bigdl_caffe.format.host_folder import told_once
 from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.layers.registry import registry, type_key
 from bigdl_caffe.model import Model
@@ -129,7 +129,7 @@ def with_graph_if_it_may_be(model: Model, fetch: Sequence[str]) -> Model:
     if all(map(find_spec, packages)) and any(map(find_spec, ("onnxruntime", "openvino"))):
         try:
             return with_graph(model, fetch)
-        except CaffeError as error:
+        except Exception as error:  # of the exporter: there are other engines to choose from
             _log.info("engine 'auto' has no ONNX graph to choose: %s", error)
     return folded(model, fetch)
 
@@ -179,18 +179,13 @@ def _made(model: Model, fetch: tuple[str, ...]) -> str:
         return _export(model, fetch).to_text()
     words = f"{model.content_hash} {fetch} {__version__} {torch.__version__}"
     name = hashlib.sha256(words.encode()).hexdigest()
-    path = made_once("onnx", name, lambda path: _write(path, _export(model, fetch).to_text()))
-    return path.read_text(encoding="utf-8")
+    return told_once("onnx", name, lambda: _export(model, fetch).to_text())
 
 
 def _has_own_layers(model: Model) -> bool:
     types = registry(model.converters)
     classes = (types[type_key(layer)] for layer in model.net.layers)
     return not all(layer.__module__.startswith("bigdl_caffe.") for layer in classes)
-
-
-def _write(path: Any, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 KEEPS = (

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bigdl_caffe.engine.onnx_graph import Graph, Within, check_place, graph_of, host_key, weights_of
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.format.host_folder import made_once
+from bigdl_caffe.format.host_folder import read_once
 from bigdl_caffe.graph.ir import Shape
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def open_onnxruntime(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[
     graph = graph_of(opening)
     if opening.shared:
         make = partial(_save, opening, graph)
-        folder = made_once(NAME, host_key(opening, graph, version), make)
-        run = _Session(_session(str(folder / _GRAPH), _mapped_options()), ())
+        run = read_once(NAME, host_key(opening, graph, version), make, _mapped)
     else:
         run = _fed(opening, graph, _options())
     return Within(graph, opening.model, run)
@@ -109,6 +108,11 @@ def _save(opening: Opening, graph: Graph, path: Path) -> None:
     options.add_session_config_entry(f"{entry}file_name", _WEIGHTS)
     options.add_session_config_entry(f"{entry}min_size_in_bytes", "1024")
     _fed(opening, graph, options)
+
+
+def _mapped(folder: Path) -> _Session:
+    """Return a session over what was saved in ``folder``."""
+    return _Session(_session(str(folder / _GRAPH), _mapped_options()), ())
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bigdl_caffe import __version__
+from bigdl_caffe.engine import winograd
 from bigdl_caffe.engine.auto import open_auto
 from bigdl_caffe.engine.check import departure
 from bigdl_caffe.engine.compiled import open_compiled
@@ -24,7 +25,7 @@ from bigdl_caffe.engine.onnx_graph import with_graph, with_graph_if_it_may_be
 from bigdl_caffe.engine.onnxruntime import open_onnxruntime
 from bigdl_caffe.engine.openvino import open_openvino
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.format.host_folder import made_once
+from bigdl_caffe.format.host_folder import told_once
 from bigdl_caffe.model import Model
 
 Array = np.ndarray[Any, Any]
@@ -145,21 +146,27 @@ def open_engine(name: str, opening: Opening) -> Run:
     """Return what computes ``opening.fetch``, checked on a made-up batch to be right.
 
     Where the engine's numbers depart from the exact path's by more than
-    `bigdl_caffe.engine.check.TOLERANCE`, the exact path is returned, with a warning. In the
-    TRAIN phase it always is: Dropout is random there, and BatchNorm learns from what it sees.
+    `bigdl_caffe.engine.check.TOLERANCE`, or it fails to open in a way that no one has foreseen,
+    the exact path is returned, with a warning. In the TRAIN phase it always is: Dropout is random
+    there, and BatchNorm learns from what it sees.
 
     Raises
     ------
     CaffeError
-        For an engine that is unknown, or lacks packages here.
+        For an engine that is unknown, lacks packages here, or refuses the model.
     """
     model, fetch = opening.model, opening.fetch
     engine = _taking(model, name)
     exact = partial(model.run, fetch=fetch)
     if engine.open is None or model.net.phase == "TRAIN":
         return exact
-    run = partial(_run, model, engine.open(opening), fetch)
-    reason = _checked(engine, opening, run)
+    try:
+        run = partial(_run, model, engine.open(opening), fetch)
+        reason = _checked(engine, opening, run)
+    except CaffeError:  # which says what to do
+        raise
+    except Exception as error:  # of torch, of another's engine, of the caller's own layers
+        reason = f"it does not open ({type(error).__name__}: {error})"
     if reason:
         _log.warning("engine '%s' is not used: %s; the exact path is", name, reason)
         return exact
@@ -208,13 +215,11 @@ def _run(
 
 def _checked(engine: Engine, opening: Opening, run: Run) -> str | None:
     """Return why ``run`` is not to be used, or None; one process of a host finds out for all."""
-    find_out = partial(departure, run, opening.model, opening.fetch, opening.rows)
+
+    def find_out() -> str:
+        with winograd.always():  # two rows fill no block of many small images
+            return departure(run, opening.model, opening.fetch, opening.rows) or ""
+
     if not opening.shared:
-        return find_out()
-    name = f"{opening.key}-{engine.name}"
-    verdict = made_once("checked", name, lambda path: _write(path, find_out()))
-    return verdict.read_text(encoding="utf-8") or None
-
-
-def _write(path: Any, reason: str | None) -> None:
-    path.write_text(reason or "", encoding="utf-8")
+        return find_out() or None
+    return told_once("checked", f"{opening.key}-{engine.name}", find_out) or None

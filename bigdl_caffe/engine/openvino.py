@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bigdl_caffe.engine.onnx_graph import Graph, Within, check_place, graph_of, host_key, weights_of
 from bigdl_caffe.errors import CaffeError
-from bigdl_caffe.format.host_folder import made_once
+from bigdl_caffe.format.host_folder import read_once
 from bigdl_caffe.graph.ir import Shape
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def open_openvino(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str
     threads = str(torch.get_num_threads())
     if opening.shared:
         make = partial(_save, opening, graph)
-        run = _mapped(made_once(NAME, host_key(opening, graph, version, threads), make))
+        run = read_once(NAME, host_key(opening, graph, version, threads), make, _mapped)
     else:
         run = _compiled(opening, graph)
     return Within(graph, opening.model, run)

@@ -11,6 +11,8 @@ With A and B as `_behind` and `_before` have them: top tile = Aᵀ ((G w Gᵀ) �
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from math import ceil, sqrt
 
@@ -64,6 +66,19 @@ def tiles(module: Convolution, shape: Shape) -> int:
     else:
         block = ceil(rows / ceil(rows * image / MOST)) * image
     return block if block * min(channels, outputs) >= LEAST else 0
+
+
+_always = ContextVar("_always", default=False)
+
+
+@contextmanager
+def always() -> Iterator[None]:
+    """Let layers go by transforms however few rows there are: a check has few, to be quick."""
+    before = _always.set(True)
+    try:
+        yield
+    finally:
+        _always.reset(before)
 
 
 def fits(module: Convolution) -> bool:
@@ -164,8 +179,9 @@ class WinogradConvolution(nn.Module):
         x = x.contiguous(memory_format=torch.channels_last)
         images, _, height, width = x.shape
         down, across = _counts(self.convolution, height, width)
-        if across > self.tiles or 2 * images * down * across < self.tiles:
-            return self._direct(x, others)  # too large for a block, or it would be mostly empty
+        empty = 2 * images * down * across < self.tiles and not _always.get()
+        if across > self.tiles or empty:  # too large for a block, or it would be mostly empty
+            return self._direct(x, others)
         outputs = self.convolution.weight.shape[0]
         high, wide = (size + 2 * pad - 2 for size, pad in zip(x.shape[2:], self._pad, strict=True))
         top = x.new_empty(images, high, wide, outputs)

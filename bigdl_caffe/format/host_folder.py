@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format.paths import explained
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 KEPT = 8
 """Files of one kind that `made_once` keeps: those used last."""
@@ -45,14 +51,60 @@ def made_once(kind: str, name: str, make: Callable[[Path], None]) -> Path:
     return path
 
 
+def read_once(kind: str, name: str, make: Callable[[Path], None], read: Callable[[Path], T]) -> T:
+    """Return what ``read`` makes of the file of `made_once`; one that is damaged is made anew.
+
+    Parameters
+    ----------
+    kind, name, make
+        As for `made_once`.
+    read : callable
+        Raises what it likes for a damaged file, or folder.
+    """
+    path = made_once(kind, name, make)
+    try:
+        return read(path)
+    except Exception as error:  # of the linker, of torch, of another's engine, of the file system
+        _log.warning("%s is damaged (%s): it is made anew", path, error)
+    _remove(path)
+    return read(made_once(kind, name, make))
+
+
+def told_once(kind: str, name: str, find_out: Callable[[], str]) -> str:
+    """Return a text that the first process here finds out; each for itself on a full disk.
+
+    Parameters
+    ----------
+    kind, name
+        As for `made_once`.
+    find_out : callable
+        Returns the text.
+    """
+    found: list[str] = []
+
+    def write(path: Path) -> None:
+        found.append(find_out())
+        path.write_text(found[0], encoding="utf-8")
+
+    try:
+        return made_once(kind, name, write).read_text(encoding="utf-8")
+    except OSError as error:
+        _log.warning("each process finds out for itself what '%s' would tell: %s", kind, error)
+        return found[0] if found else find_out()
+
+
 def _tidy(folder: Path) -> None:
     """Remove what was not used for longest; who has it open or mapped keeps it."""
     made = [path for path in folder.iterdir() if path.name != "lock"]
     for path in sorted(made, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

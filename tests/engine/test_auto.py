@@ -37,10 +37,16 @@ def missing(given: Opening) -> auto.Compute:
     raise CaffeError("its package is missing")
 
 
+def failing(given: Opening) -> auto.Compute:
+    """Fail in a way that nobody has foreseen."""
+    raise ValueError("of another's code")
+
+
 @pytest.fixture
 def three(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let there be an engine that is wrong, and one that does not open."""
-    added = {name: Engine(name, "", open) for name, open in (("a", wrong), ("b", missing))}
+    """Let there be an engine that is wrong, and two that do not open."""
+    opens = (("a", wrong), ("b", missing), ("c", failing))
+    added = {name: Engine(name, "", open) for name, open in opens}
     monkeypatch.setattr(opening, "ENGINES", {**ENGINES, **added})
     monkeypatch.setenv(auto.ASKED, "a, b, torch")
 
@@ -88,7 +94,16 @@ def test_names_that_cannot_be_chosen(asked: str, monkeypatch: pytest.MonkeyPatch
         open_engine("auto", Opening(digits(), ("prob",)))
 
 
-def test_none_opens(three: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(auto.ASKED, "a,b")
-    with pytest.raises(CaffeError, match="none of a, b opens here"):
-        open_engine("auto", Opening(digits(), ("prob",)))
+@pytest.mark.parametrize("shared", [False, True])
+def test_where_none_is_right_the_exact_path_is_taken(
+    shared: bool,
+    three: None,
+    rows: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv(auto.ASKED, "a,b,c")
+    model = digits()
+    run = open_engine("auto", Opening(model, ("prob",), 2, shared))
+    np.testing.assert_array_equal(run({"data": rows})["prob"], model.run({"data": rows})["prob"])
+    assert "leaves 'c' out: ValueError: of another's code" in caplog.text

@@ -91,7 +91,7 @@ def test_a_hosts_processes_map_one_file() -> None:
     opening = opened(NAME, digits(), shared=True)
     x = {"data": torch.rand(4, 1, 8, 8)}
     first = open_onnxruntime(opening)(x)["prob"]
-    folder = max((own_folder() / NAME).iterdir(), key=lambda path: path.stat().st_mtime)
+    folder = _made_last()
     made = (folder / "weights").stat()
     compute = open_onnxruntime(opening)
     assert (folder / "weights").stat().st_mtime_ns == made.st_mtime_ns
@@ -99,6 +99,21 @@ def test_a_hosts_processes_map_one_file() -> None:
     mapped = Path("/proc/self/maps")
     if mapped.exists():  # Linux
         assert str(folder / "weights") in mapped.read_text()
+
+
+def _made_last() -> Path:
+    folders = [path for path in (own_folder() / NAME).iterdir() if path.name != "lock"]
+    return max(folders, key=lambda path: path.stat().st_mtime)
+
+
+def test_a_damaged_graph_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
+    opening = opened(NAME, digits(), shared=True)
+    x = {"data": torch.rand(4, 1, 8, 8)}
+    first = open_onnxruntime(opening)(x)["prob"]
+    folder = _made_last()
+    (folder / "graph.onnx").write_bytes(b"damaged")
+    assert torch.equal(first, open_onnxruntime(opening)(x)["prob"])
+    assert "it is made anew" in caplog.text
 
 
 def test_other_sizes_are_torchs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

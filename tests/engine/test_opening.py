@@ -73,6 +73,40 @@ def test_an_engine_that_fails_is_not_used(
     assert reason in caplog.text
 
 
+def test_an_engine_that_does_not_open_is_not_used(
+    lenet: Model, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """Unless it says why, and what to do: then it was asked for, and it is the caller's turn."""
+
+    def opens_not(error: Exception) -> Any:
+        def compute(model: Model) -> Any:
+            raise error
+
+        return compute
+
+    with_engine(monkeypatch, opens_not(KeyError("conv")))
+    run = open_engine("odd", Opening(lenet, ("prob",), 4))
+    assert "engine 'odd' is not used: it does not open (KeyError: 'conv')" in caplog.text
+    np.testing.assert_array_equal(run({"data": rows})["prob"], lenet.run({"data": rows})["prob"])
+    with_engine(monkeypatch, opens_not(CaffeError("install it")))
+    with pytest.raises(CaffeError, match="install it"):
+        open_engine("odd", Opening(lenet, ("prob",), 4))
+
+
+def test_threads_of_one_process_may_open_at_once(rows: np.ndarray) -> None:
+    """Each takes an engine out to put it last: the other must not miss it."""
+    model = digits()
+
+    class Other(dict[object, Any]):
+        """Another thread takes out what was just put in."""
+
+        def __setitem__(self, key: object, run: Any) -> None:
+            """Lose it."""
+
+    model.opened = Other()
+    assert_close(model.predict(rows), model.run({"data": rows})["prob"], "prob")
+
+
 def test_one_process_finds_out_for_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:

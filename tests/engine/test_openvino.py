@@ -45,6 +45,15 @@ def test_a_host_compiles_once() -> None:
     assert {path.name for path in _files()} == {path.name for path in made}
 
 
+def test_what_was_cut_short_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
+    opening = opened(NAME, digits(), shared=True)
+    x = {"data": torch.rand(4, 1, 8, 8)}
+    first = open_openvino(opening)(x)["prob"]
+    max(_files(), key=lambda path: path.stat().st_mtime).write_bytes(b"")
+    assert torch.equal(open_openvino(opening)(x)["prob"], first)
+    assert "it is made anew" in caplog.text
+
+
 def _files() -> list[Path]:
     return [path for path in (own_folder() / NAME).iterdir() if path.name != "lock"]
 

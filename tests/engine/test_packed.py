@@ -76,6 +76,24 @@ def test_a_file_cut_short_is_made_anew(left: int, tmp_path: Path, lenet: Model) 
 
 
 @needs_mapping
+def test_what_other_rules_packed_is_not_taken(
+    tmp_path: Path, lenet: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(lenet)
+    (path,) = files(tmp_path)
+    mapped = packed.read_packed(path)
+    name = next(iter(mapped))
+    path.unlink()  # the mapping keeps it
+    with path.open("xb") as out:
+        packed.write_packed(out, [(name, mapped[name])])
+    assert_close(opened(lenet), exact(lenet), "prob")
+    assert files(tmp_path) == [path]
+    monkeypatch.setattr("bigdl_caffe.engine.eager.LAYOUT", 0)
+    opened(lenet)
+    assert len(files(tmp_path)) == 2
+
+
+@needs_mapping
 def test_an_index_that_is_damaged_is_seen(tmp_path: Path, lenet: Model) -> None:
     opened(lenet)
     (path,) = files(tmp_path)

@@ -108,6 +108,15 @@ def test_a_block_larger_than_what_is_given_computes_directly() -> None:
     assert float((got - want).abs().max()) < 1e-5
 
 
+def test_a_check_sees_the_transforms_however_few_rows_it_has() -> None:
+    module, x = convolution(), bottom(1, 8, 8, 8)
+    by_block = quick(module, 64)
+    by_block.packed = (pack_weight(convolution(bias=False), 64), by_block.packed[1] * 2)
+    with winograd.always():
+        assert float((by_block(x) - exact(module, x)).abs().max()) > 0.1
+    assert float((by_block(x) - exact(module, x)).abs().max()) < 1e-5
+
+
 def test_a_wider_image_than_a_block_computes_directly() -> None:
     module, x = convolution(), bottom(1, 8, 4, 40)
     assert float((quick(module, 4)(x) - exact(module, x)).abs().max()) < 1e-5
