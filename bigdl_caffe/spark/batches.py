@@ -19,7 +19,7 @@ from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.columns import Feed, Floats, Indices, gather
 from bigdl_caffe.spark.device import is_out_of_memory
 from bigdl_caffe.spark.metrics import Tally
-from bigdl_caffe.spark.outputs import Output, column, made
+from bigdl_caffe.spark.outputs import Mask, Output, column, made
 from bigdl_caffe.spark.rebatch import in_batches_of, in_parts
 
 if TYPE_CHECKING:
@@ -123,21 +123,21 @@ def score_batches(
     inputs: Iterator[Input] = map(scorer.read, in_batches_of(batches, job.batch_size))
     with closing(ahead(inputs, 1)) if threads > 1 else nullcontext(inputs) as ready:
         for part, outputs, errors in chain.from_iterable(starmap(scorer.score, ready)):
-            scorer.tally.count(errors)
+            scorer.tally.count(part.num_rows, errors.values())
             if job.on_error == "fail":
                 _raise_first(part, errors, job, f"partition {partition}", position)
             position += part.num_rows
             yield from in_parts(_assemble(part, outputs, errors, job))
 
 
-Gathered = tuple[dict[str, Floats], Indices, list["str | None"]]
+Gathered = tuple[dict[str, Floats], Indices, dict[int, str]]
 """What `gather` returns."""
 
 Input = tuple[pa.RecordBatch, "Gathered | None"]
 """Rows, and what the model is fed with, unless it is yet to be gathered."""
 
-Scored = tuple[pa.RecordBatch, list[pa.Array], list["str | None"]]
-"""Rows, their output columns, and every row's reason for having none, or None."""
+Scored = tuple[pa.RecordBatch, list[pa.Array], Mapping[int, str]]
+"""Rows, their output columns, and by its position why a row has none."""
 
 
 @dataclass
@@ -202,10 +202,10 @@ class _Scorer:
         with self.tally.timed("infer"):
             for rows, result in self._run(feed, range(len(good)), self.job.together):
                 if isinstance(result, Exception):
-                    errors[good[rows[0]]] = f"{type(result).__name__}: {result}"
+                    errors[int(good[rows[0]])] = f"{type(result).__name__}: {result}"
                 else:
                     done.append(result)
-        valid = np.array([error is None for error in errors], bool)
+        valid = _valid(batch, errors)
         outputs = [
             column(output, made([d[output.blob] for d in done], self.job.row_wise, valid))
             for output in self.job.outputs
@@ -253,28 +253,42 @@ def _aligned(values: Floats) -> Floats:
 
 
 def _assemble(
-    batch: pa.RecordBatch, outputs: list[pa.Array], errors: list[str | None], job: ScoreJob
+    batch: pa.RecordBatch, outputs: list[pa.Array], errors: Mapping[int, str], job: ScoreJob
 ) -> pa.RecordBatch:
     """Return the batch with its outputs, and its errors or without the rows that have any."""
     columns = [*batch.columns, *outputs]
     names = [*batch.schema.names, *(output.column for output in job.outputs)]
     if job.on_error == "column":
-        columns.append(pa.array(errors, pa.string()))
+        columns.append(_reasons(batch, errors))
         names.append(job.error_column)
     scored = pa.RecordBatch.from_arrays(columns, names)
-    if job.on_error == "drop":
-        return scored.filter(pa.array([error is None for error in errors], pa.bool_()))
+    if job.on_error == "drop" and errors:
+        return scored.filter(pa.array(_valid(batch, errors)))
     return scored
 
 
+def _valid(batch: pa.RecordBatch, errors: Mapping[int, str]) -> Mask:
+    """Return which rows have outputs."""
+    valid = np.ones(batch.num_rows, bool)
+    valid[list(errors)] = False
+    return valid
+
+
+def _reasons(batch: pa.RecordBatch, errors: Mapping[int, str]) -> pa.Array:
+    if not errors:
+        return pa.nulls(batch.num_rows, pa.string())
+    return pa.array([errors.get(row) for row in range(batch.num_rows)], pa.string())
+
+
 def _raise_first(
-    batch: pa.RecordBatch, errors: list[str | None], job: ScoreJob, place: str, position: int
+    batch: pa.RecordBatch, errors: Mapping[int, str], job: ScoreJob, place: str, position: int
 ) -> None:
-    for row, error in enumerate(errors):
-        if error is not None:
-            keys = [f"{name}={batch.column(column)[row].as_py()!r}" for name, column in job.keys]
-            named = f" ({', '.join(keys)})" if keys else ""
-            raise CaffeError(
-                f"row {position + row} of {place}{named}: {error}; on_error='column' would keep "
-                "such rows with the reason beside them, 'drop' would leave them out"
-            )
+    if not errors:
+        return
+    row = min(errors)
+    keys = [f"{name}={batch.column(column)[row].as_py()!r}" for name, column in job.keys]
+    named = f" ({', '.join(keys)})" if keys else ""
+    raise CaffeError(
+        f"row {position + row} of {place}{named}: {errors[row]}; on_error='column' would keep "
+        "such rows with the reason beside them, 'drop' would leave them out"
+    )

@@ -5,9 +5,9 @@ Spark's types and SQL functions' types are told apart by one table, on Arrow's t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -53,11 +53,11 @@ class Feed:
 
 @dataclass(frozen=True)
 class Rows:
-    """Values of the good rows, their positions, and every row's reason for being bad, or None."""
+    """Values of the good rows, their positions, and by its position why another is bad."""
 
     values: Floats
     good: Indices
-    errors: tuple[str | None, ...]
+    errors: Mapping[int, str]
 
 
 def read(column: pa.Array, feed: Feed, cuts: Sequence[Cut] = ()) -> Rows:
@@ -72,33 +72,42 @@ def read(column: pa.Array, feed: Feed, cuts: Sequence[Cut] = ()) -> Rows:
 
 def gather(
     batch: pa.RecordBatch, feeds: Sequence[Feed], cuts: Mapping[str, Sequence[Cut]] | None = None
-) -> tuple[dict[str, Floats], Indices, list[str | None]]:
+) -> tuple[dict[str, Floats], Indices, dict[int, str]]:
     """Return each blob's values for the rows that are good in all of them.
 
-    Also which rows those are, and for each row of ``batch`` why it is none, or None. ``cuts``
-    are by blob.
+    Also which rows those are, and by its position in ``batch`` why another is none, the first
+    of them first. ``cuts`` are by blob.
     """
     cuts = cuts or {}
     found = [read(batch.column(feed.column), feed, cuts.get(feed.blob, ())) for feed in feeds]
-    good: Indices = reduce(np.intersect1d, [rows.good for rows in found])
+    bad: set[int] = set().union(*(rows.errors for rows in found))
+    good = _others(batch.num_rows, bad)
     values = {
         feed.blob: rows.values
         if len(good) == len(rows.good)
         else rows.values[np.searchsorted(rows.good, good)]
         for feed, rows in zip(feeds, found, strict=True)
     }
-    reasons = zip(*(rows.errors for rows in found), strict=True)
-    return values, good, ["; ".join(filter(None, each)) or None for each in reasons]
+    reasons = {
+        row: "; ".join(rows.errors[row] for rows in found if row in rows.errors)
+        for row in sorted(bad)
+    }
+    return values, good, reasons
+
+
+def _others(count: int, rows: Collection[int]) -> Indices:
+    """Return the positions up to ``count`` that are not among ``rows``."""
+    every: Indices = np.arange(count)
+    return np.delete(every, list(rows)) if rows else every
 
 
 def _numbers(read: numbers.Reader, column: pa.Array, feed: Feed) -> Rows:
     values, reasons = numbers.good_rows(column, feed.shape, read)
-    good = np.flatnonzero([reason is None for reason in reasons])
-    return Rows(values, good, tuple(reason and f"{feed.blob}: {reason}" for reason in reasons))
+    errors = {row: f"{feed.blob}: {reason}" for row, reason in reasons.items()}
+    return Rows(values, _others(len(column), errors), errors)
 
 
 def _tensors(column: pa.Array, feed: Feed) -> Rows:
-    column = column.cast(pa.large_binary())  # one sort for both, without a copy of the bytes
     return _numbers(partial(numbers.tensors, dtype=feed.dtype), column, feed)
 
 
@@ -108,7 +117,8 @@ def _images(
     if feed.recipe is None:
         raise ImageError(f"blob '{feed.blob}' is fed with images: say by which recipe")
     values, good, errors = read(column, feed.recipe, cuts)
-    return Rows(values, good, tuple(errors))
+    reasons = {row: error for row, error in enumerate(errors) if error is not None}
+    return Rows(values, good, reasons)
 
 
 PICTURES: dict[str, Callable[..., Batch]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -52,12 +52,11 @@ class Tally:
     decode: float = 0.0
     infer: float = 0.0
 
-    def count(self, errors: list[str | None]) -> None:
-        """Count the rows of a batch by their errors."""
-        bad = [error for error in errors if error is not None]
-        self.rows += len(errors)
-        self.failed += len(bad)
-        for error in bad:
+    def count(self, rows: int, errors: Collection[str]) -> None:
+        """Count the rows of a batch, and those that failed by their errors."""
+        self.rows += rows
+        self.failed += len(errors)
+        for error in errors:
             reason = _VARIES.sub("…", error)[:_LONGEST]
             known = reason in self.reasons or len(self.reasons) < REASONS_KEPT
             self.reasons[reason if known else OTHERS] += 1

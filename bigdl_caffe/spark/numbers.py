@@ -6,50 +6,52 @@ Each reader takes rows and the shape of one, and returns ``(rows, *shape)``, or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bigdl_caffe.graph.ir import Shape
 
 Floats = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.integer]
 Reader = Callable[[pa.Array, Shape], Floats]
 
 NULL = "is null, or holds a null"
 _DENSE, _SPARSE = 1, 0
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+_WIDE = (pa.types.is_large_list, pa.types.is_large_binary)
 
 
 class BadRowError(ValueError):
     """Rows of which at least one cannot be an input; says why."""
 
 
-def good_rows(column: pa.Array, shape: Shape, read: Reader) -> tuple[Floats, list[str | None]]:
-    """Return the good rows' values, and for each row why it is bad, or None.
+def good_rows(column: pa.Array, shape: Shape, read: Reader) -> tuple[Floats, dict[int, str]]:
+    """Return the good rows' values, and why each of the others, by its position, is bad.
 
     All rows are read at once; where that finds a bad one, each half by itself, and so on.
     """
-    valid = np.flatnonzero(column.is_valid())
-    errors: list[str | None] = [NULL] * len(column)
+    places: Sequence[int] | npt.NDArray[np.intp] = range(len(column))
+    errors: dict[int, str] = {}
+    if column.null_count:
+        is_null = column.is_null().to_numpy(zero_copy_only=False)
+        errors = dict.fromkeys(np.flatnonzero(is_null).tolist(), NULL)
+        places, column = np.flatnonzero(~is_null), column.drop_null()
     parts = [np.empty((0, *shape), np.float32)]
-    todo = [(column.drop_null() if column.null_count else column, 0)]
+    todo = [(column, 0)] if len(column) else []
     while todo:
         rows, start = todo.pop()
         half = len(rows) // 2
         try:
             parts.append(read(rows, shape))
-            reason = None
         except BadRowError as error:
             if half:
                 todo += [(rows.slice(half), start + half), (rows.slice(0, half), start)]
-                continue
-            reason = str(error)
-        for row in valid[start : start + len(rows)]:
-            errors[row] = reason
+            else:
+                errors[int(places[start])] = str(error)
     return (parts[1] if len(parts) == 2 else np.concatenate(parts)), errors
 
 
@@ -59,10 +61,10 @@ def lists(column: pa.Array, shape: Shape) -> Floats:
     found: list[int] = []
     while is_list(column.type):
         refuse_nulls(column)
-        lengths = pc.unique(pc.list_value_length(column))
-        if len(lengths) > 1:
+        counts = _counts(column)
+        if (counts != counts[:1]).any():
             raise BadRowError("its lists have different lengths")
-        found.append(lengths[0].as_py() if len(lengths) else 0)
+        found.append(int(counts[0]) if len(counts) else 0)
         column = column.flatten()
     refuse_nulls(column)
     if rows:
@@ -77,13 +79,20 @@ def is_list(kind: pa.DataType) -> bool:
 
 def shaped(column: pa.Array, shape: Shape) -> Floats:
     """Return structs of ``shape`` and ``data``, the numbers in row-major order."""
-    refuse_nulls(column)
-    found = {tuple(row or [None]) for row in pc.struct_field(column, "shape").to_pylist()}
-    if any(None in sizes for sizes in found):
-        raise BadRowError(NULL)
-    for sizes in found:
+    for sizes in _distinct(column.field("shape")):
         _check_shape(sizes, shape)
-    return lists(pc.struct_field(column, "data"), shape)
+    return lists(column.field("data"), shape)
+
+
+def _distinct(shapes: pa.Array) -> Iterator[Sequence[int]]:
+    """Yield each shape that there is in a column of lists, once at least."""
+    refuse_nulls(shapes)
+    counts, sizes = _counts(shapes), shapes.flatten()
+    refuse_nulls(sizes)
+    flat, begins = sizes.to_numpy(), np.cumsum(counts) - counts
+    for axes in np.unique(counts).tolist():
+        found = flat[begins[counts == axes, None] + np.arange(axes)]
+        yield from (found[:1] if (found == found[:1]).all() else np.unique(found, axis=0)).tolist()
 
 
 def vectors(column: pa.Array, shape: Shape) -> Floats:
@@ -91,37 +100,34 @@ def vectors(column: pa.Array, shape: Shape) -> Floats:
 
     They are checked: a file can hold vectors that Spark's own classes would refuse.
     """
-    kinds = pc.struct_field(column, "type")
-    refuse_nulls(kinds)
-    dense = pc.equal(kinds, _DENSE)
-    if not pc.all(pc.or_(dense, pc.equal(kinds, _SPARSE)), min_count=0).as_py():
+    refuse_nulls(column.field("type"))
+    kinds = column.field("type").to_numpy()
+    dense = kinds == _DENSE
+    if not (dense | (kinds == _SPARSE)).all():
         raise BadRowError("is a vector of a type that is neither 0 (sparse) nor 1 (dense)")
-    if pc.all(dense, min_count=0).as_py():
-        return lists(pc.struct_field(column, "values"), shape)
+    if dense.all():
+        return lists(column.field("values"), shape)
     out = np.zeros((len(column), prod(shape)), np.float32)
-    is_dense = dense.to_numpy(zero_copy_only=False)
-    out[is_dense] = lists(pc.struct_field(column.filter(dense), "values"), (prod(shape),))
-    _fill_sparse(column.filter(pc.invert(dense)), np.flatnonzero(~is_dense), out)
+    out[dense] = lists(column.filter(pa.array(dense)).field("values"), (prod(shape),))
+    _fill_sparse(column.filter(pa.array(~dense)), np.flatnonzero(~dense), out)
     return out.reshape(-1, *shape)
 
 
 def _fill_sparse(column: pa.Array, rows: npt.NDArray[np.intp], out: Floats) -> None:
     """Write sparse vectors into those ``rows`` of ``out``."""
     length = out.shape[1]
-    sizes, indices, values = (
-        pc.struct_field(column, name) for name in ("size", "indices", "values")
-    )
-    if not pc.all(pc.fill_null(pc.equal(sizes, length), False)).as_py():
+    sizes, indices, values = (column.field(name) for name in ("size", "indices", "values"))
+    if sizes.null_count or (sizes.to_numpy() != length).any():
         raise BadRowError(f"has the shape {sizes[0]}, not {length}")
     for field in (indices, values):
         refuse_nulls(field)
         refuse_nulls(field.flatten())
-    counts = pc.list_value_length(indices)
+    counts = _counts(indices)
     places = indices.flatten().to_numpy()
     within = (places >= 0) & (places < length)
-    flat = np.repeat(rows * length, counts.to_numpy()) + places
+    flat = np.repeat(rows * length, counts) + places
     ascending = (np.diff(flat) > 0).all()  # in one row, as the rows themselves ascend
-    if not (counts.equals(pc.list_value_length(values)) and within.all() and ascending):
+    if not (np.array_equal(counts, _counts(values)) and within.all() and ascending):
         raise BadRowError(
             f"is sparse, and its indices are not one a value, ascending, below {length}"
         )
@@ -129,29 +135,35 @@ def _fill_sparse(column: pa.Array, rows: npt.NDArray[np.intp], out: Floats) -> N
 
 
 def tensors(column: pa.Array, shape: Shape, dtype: str = "float32") -> Floats:
-    """Return a large_binary column's numbers of type ``dtype``, little-endian, row-major.
+    """Return a binary column's numbers of type ``dtype``, little-endian, row-major.
 
     No copy if they are float32.
     """
     refuse_nulls(column)
-    offsets, data = _buffers(column)
-    kind = np.dtype(dtype).newbyteorder("<")
-    wanted = prod(shape) * kind.itemsize
-    if (wrong := np.diff(offsets) != wanted).any():
+    kind, offsets = np.dtype(dtype).newbyteorder("<"), _offsets(column)
+    wanted, counts = prod(shape) * kind.itemsize, np.diff(offsets)
+    if (wrong := counts != wanted).any():
         raise BadRowError(
-            f"holds {np.diff(offsets)[wrong][0]} bytes, not the {wanted} of {words(shape)} "
-            f"numbers of {dtype}"
+            f"holds {counts[wrong][0]} bytes, not the {wanted} of {words(shape)} numbers of {dtype}"
         )
-    values = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]].view(kind)
+    data = np.frombuffer(column.buffers()[2], np.uint8)
+    values = data[offsets[0] : offsets[-1]].view(kind)
     return _single(values).reshape(len(column), *shape)
 
 
-def _buffers(column: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Buffer]:
-    """Return where a large_binary column's values begin, and the last ends, in which bytes."""
-    _, starts, data = column.buffers()
-    if not len(column):
-        return np.zeros(1, np.int64), data
-    return np.frombuffer(starts, np.int64)[column.offset :][: len(column) + 1], data
+def _counts(column: pa.Array) -> Counts:
+    """Return the length of each list of a column that has no null."""
+    if pa.types.is_fixed_size_list(column.type):
+        return np.full(len(column), column.type.list_size)
+    return np.diff(_offsets(column))
+
+
+def _offsets(column: pa.Array) -> Counts:
+    """Return where each list, or value of bytes, begins, and where the last ends."""
+    if not len(column):  # such may have no buffers
+        return np.zeros(1, np.int64)
+    kind = np.int64 if any(is_it(column.type) for is_it in _WIDE) else np.int32
+    return np.frombuffer(column.buffers()[1], kind)[column.offset :][: len(column) + 1]
 
 
 def _floats(column: pa.Array) -> Floats:

@@ -66,15 +66,20 @@ class Made:
     def offsets(self, sizes: Sequence[int]) -> npt.NDArray[np.int32]:
         """Return where each row's values begin, and the last ends; ``sizes``: of a part's rows."""
         rows = [len(part) for part in self.parts]
-        lengths = np.zeros(len(self.valid), np.int64)
-        lengths[self.valid] = np.repeat(np.array(sizes, np.int64), rows)
-        return np.concatenate([[0], lengths.cumsum()]).astype(np.int32)
+        ends = np.zeros(len(self.valid) + 1, np.int32)
+        ends[1:][self.valid] = np.repeat(np.array(sizes, np.int32), rows)
+        return ends.cumsum(dtype=np.int32)
+
+    @property
+    def nulls(self) -> pa.Array | None:
+        """Which rows are null, as Arrow takes it."""
+        return None if self.valid.all() else pa.array(~self.valid)
 
     def lists(self, kind: type[np.generic] = np.float32) -> pa.ListArray:
         """Return the rows as lists of numbers, null where a row is bad."""
         offsets = self.offsets([part.shape[1] for part in self.parts])
         values = self.flat.astype(kind, copy=False)
-        return pa.ListArray.from_arrays(offsets, values, mask=pa.array(~self.valid))
+        return pa.ListArray.from_arrays(offsets, values, mask=self.nulls)
 
     def each(self, values: Sequence[npt.NDArray[Any]], kind: Any) -> pa.Array:
         """Return one value a row, of arrays with one a good row."""
@@ -107,7 +112,7 @@ def _vector(made: Made, output: Output) -> pa.Array:
         "indices": pa.nulls(rows, pa.list_(pa.int32())),
         "values": made.lists(np.float64),
     }
-    return _struct(fields, made.valid)
+    return _struct(fields, made)
 
 
 def _binary(made: Made, output: Output) -> pa.Array:
@@ -122,7 +127,7 @@ def _tensor(made: Made, output: Output) -> pa.Array:
     sizes = [np.tile(s, len(p)) for s, p in zip(made.shapes, made.parts, strict=True)]
     flat = np.concatenate([*sizes, np.empty(0)]).astype(np.int32)
     shapes = pa.ListArray.from_arrays(offsets, flat)
-    return _struct({"shape": shapes, "data": made.lists()}, made.valid)
+    return _struct({"shape": shapes, "data": made.lists()}, made)
 
 
 def _class(made: Made, output: Output) -> pa.Array:
@@ -144,7 +149,7 @@ def _top(made: Made, output: Output) -> pa.Array:
         fields["label"] = pa.array(output.labels, pa.string()).take(pa.array(classes))
     entries = pa.StructArray.from_arrays(list(fields.values()), list(fields))
     offsets = made.offsets([order.shape[1] for order in orders])
-    return pa.ListArray.from_arrays(offsets, entries, mask=pa.array(~made.valid))
+    return pa.ListArray.from_arrays(offsets, entries, mask=made.nulls)
 
 
 def _best(part: Floats, top: int) -> npt.NDArray[np.int64]:
@@ -157,8 +162,8 @@ def _best(part: Floats, top: int) -> npt.NDArray[np.int64]:
     return best
 
 
-def _struct(fields: dict[str, pa.Array], valid: Mask) -> pa.StructArray:
-    return pa.StructArray.from_arrays(list(fields.values()), list(fields), mask=pa.array(~valid))
+def _struct(fields: dict[str, pa.Array], made: Made) -> pa.StructArray:
+    return pa.StructArray.from_arrays(list(fields.values()), list(fields), mask=made.nulls)
 
 
 def _bits(valid: Mask) -> pa.Buffer:

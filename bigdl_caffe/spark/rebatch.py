@@ -37,6 +37,8 @@ def in_batches_of(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.R
 
 def _joined(parts: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
     """Return parts as one batch; as several only where a column would have over 2 GiB."""
+    if len(parts) == 1:
+        return parts
     batches: list[pa.RecordBatch] = pa.Table.from_batches(parts).combine_chunks().to_batches()
     return batches
 

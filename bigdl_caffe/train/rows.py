@@ -95,9 +95,8 @@ class Rows:
             for blob, jitter in self._jitter.items()
         }
         values, good, reasons = gather(self._file.read(numbers), self._feeds, cuts)
-        for number, reason in zip(numbers.tolist(), reasons, strict=True):
-            if reason is not None:
-                self._refuse(number, reason)
+        for row, reason in reasons.items():
+            self._refuse(int(numbers[row]), reason)
         return dict(values) if len(good) else None
 
     def _refuse(self, number: int, reason: str) -> None:

@@ -46,8 +46,8 @@ def found(
     rows = read(pa.array([data[0], *data, data[-1]], kind).slice(1, len(data)), feed)
     assert rows.values.dtype == np.float32
     assert rows.values.shape == (len(rows.good), *feed.shape)
-    assert [error is None for error in rows.errors] == [i in rows.good for i in range(len(data))]
+    assert sorted([*rows.errors, *rows.good]) == list(range(len(data)))
     values: list[list[float] | None] = [None] * len(data)
     for row, place in zip(rows.values, rows.good, strict=True):
         values[place] = row.ravel().tolist()
-    return values, rows.errors
+    return values, tuple(map(rows.errors.get, range(len(data))))

@@ -139,4 +139,4 @@ def test_no_rows(kind: str) -> None:
     arrow = {**{name: arrow for name, (arrow, _) in GOOD.items()}, "image": IMAGE}
     feed = Feed("data", 0, kind, (3, 2, 2), COLOUR)
     rows = read(pa.array([], arrow.get(kind, pa.binary())), pickle.loads(pickle.dumps(feed)))
-    assert (rows.values.shape, len(rows.good), rows.errors) == ((0, 3, 2, 2), 0, ())
+    assert (rows.values.shape, len(rows.good), rows.errors) == ((0, 3, 2, 2), 0, {})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bigdl_caffe.spark.columns import Feed, read
+from bigdl_caffe.spark.columns import Feed, gather, read
 from tests.spark.columns import BINARIES, GOOD, SHAPED, VECTOR, found, vector
 
 CELLS = st.integers(-100, 100) | st.just(None)
@@ -138,3 +138,77 @@ def test_float32_is_not_copied() -> None:
         buffer = column.buffers()[-1]
         assert values.__array_interface__["data"][0] == buffer.address
         np.testing.assert_array_equal(values, numbers.reshape(3, 4))
+
+
+WHOLE = np.arange(40, dtype=np.uint8).reshape(10, 2, 2)
+LAYOUTS: dict[str, tuple[str, pa.DataType]] = {
+    "list": ("array", pa.list_(pa.float32())),
+    "large list": ("array", pa.large_list(pa.float32())),
+    "fixed-size list": ("array", pa.list_(pa.float32(), 4)),
+    "bytes in lists": ("array", pa.list_(pa.uint8())),
+    "lists of fixed-size lists": ("array", pa.list_(pa.list_(pa.float64(), 2))),
+    "large lists of lists": ("array", pa.large_list(pa.list_(pa.int16()))),
+    "fixed-size lists of large lists": ("array", pa.list_(pa.large_list(pa.int32()), 2)),
+    "binary": ("tensor", pa.binary()),
+    "large binary": ("tensor", pa.large_binary()),
+    "shaped": ("shaped", SHAPED),
+    "vector": ("vector", VECTOR),
+}
+
+
+def cell(kind: str, arrow: pa.DataType, row: np.ndarray[Any, Any]) -> Any:
+    if kind == "tensor":
+        return row.tobytes()
+    if kind == "shaped":
+        return {"shape": [[2, 2], [4], [1, 2, 2]][row[0, 0] % 3], "data": row.ravel().tolist()}
+    if kind == "vector":
+        return vector(row.ravel().tolist())
+    numbers = row if pa.types.is_nested(arrow.value_type) else row.ravel()
+    return numbers.tolist()
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("empty", [(), (0, 9), (3,)], ids=["full", "ends null", "one null"])
+def test_every_layout_sliced_chunked_and_sent(name: str, empty: tuple[int, ...]) -> None:
+    kind, arrow = LAYOUTS[name]
+    cells = [None if i in empty else cell(kind, arrow, row) for i, row in enumerate(WHOLE)]
+    whole = pa.array([cells[0], *cells, cells[0]], arrow)
+    chunked = pa.chunked_array([whole.slice(1, 4), whole.slice(5, 0), whole.slice(5, 6)])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([("x", arrow)])) as out:
+        out.write_batch(pa.record_batch([whole.slice(1, 10)], ["x"]))
+    (sent,) = pa.ipc.open_stream(sink.getvalue())
+    good = [i for i in range(10) if i not in empty]
+    for column in (whole.slice(1, 10), chunked.combine_chunks(), sent.column(0)):
+        rows = read(column, Feed("data", 0, kind, (2, 2), dtype="uint8"))
+        np.testing.assert_array_equal(rows.values, WHOLE[good])
+        assert rows.good.tolist() == good
+        assert sorted(rows.errors) == list(empty)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_no_row_but_nulls(name: str) -> None:
+    kind, arrow = LAYOUTS[name]
+    for column in (pa.nulls(3, arrow), pa.array([None] * 5, arrow).slice(1, 3)):
+        rows = read(column, Feed("data", 0, kind, (2, 2), dtype="uint8"))
+        assert rows.values.shape == (0, 2, 2)
+        assert dict(rows.errors) == dict.fromkeys(range(3), "data: is null, or holds a null")
+
+
+def test_two_inputs_give_one_reason_a_row() -> None:
+    lists = pa.list_(pa.float32())
+    columns = [pa.array(rows, lists) for rows in ([[1], [1], [], [1]], [[2], None, None, []])]
+    batch = pa.record_batch(columns, ["a", "b"])
+    feeds = [Feed("a", 0, "array", (1,)), Feed("b", 1, "array", (1,))]
+    values, good, errors = gather(batch, feeds)
+    assert ({blob: v.tolist() for blob, v in values.items()}, good.tolist()) == (
+        {"a": [[1]], "b": [[2]]},
+        [0],
+    )
+    assert list(errors) == [1, 2, 3]
+    assert errors[2] == "a: has the shape 0, not 1; b: is null, or holds a null"
+
+
+def test_shapes_of_no_axis_are_one_number() -> None:
+    cells = [{"shape": [], "data": [5]}, {"shape": [1], "data": [6]}]
+    assert found(cells, SHAPED, Feed("data", 0, "shaped", (1, 1)))[0] == [[5], [6]]

@@ -84,3 +84,10 @@ def test_no_row_is_good(kind: str) -> None:
     array = column(Output("blob", "c", kind, top=2), made([], True, np.zeros(3, bool)))
     array.validate(full=True)
     assert array.to_pylist() == [None] * 3
+
+
+@pytest.mark.parametrize("kind", ["array", "binary", "struct", "vector"])
+def test_rows_without_errors_have_no_nulls(kind: str) -> None:
+    array = column(Output("blob", "c", kind), made(PARTS, True, np.ones(3, bool)))
+    array.validate(full=True)
+    assert (len(array), array.null_count) == (3, 0)
