@@ -12,7 +12,7 @@ from bigdl_caffe.engine.fused import NO_ACTIVATION, Joined, activation
 from bigdl_caffe.engine.program import Op, Program
 from bigdl_caffe.nn.convolution import Convolution
 from bigdl_caffe.nn.dense import InnerProduct
-from bigdl_caffe.nn.elementwise import Sum
+from bigdl_caffe.nn.elementwise import Concat, Sum
 from bigdl_caffe.nn.shaping import Split
 
 
@@ -22,12 +22,15 @@ def optimised(program: Program) -> Program:
 
 
 def without_copies(program: Program) -> Program:
-    """Leave out what only hands its bottom on: Dropout when scoring, Split."""
+    """Leave out what only hands its bottom on: Dropout when scoring, Split, Concat of one.
+
+    What stays makes new memory, which int8 kernels overwrite where nothing else reads it.
+    """
     same: dict[str, str] = {}
     ops = []
     for op in program.ops:
         reads = tuple(same.get(value, value) for value in op.reads)
-        if type(op.module) in COPIES:
+        if type(op.module) in COPIES or (type(op.module) is Concat and len(reads) == 1):
             same |= dict.fromkeys(op.writes, reads[0])
         else:
             ops.append(replace(op, reads=reads))

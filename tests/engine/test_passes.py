@@ -66,6 +66,7 @@ JOINED = {
     "other kinds": ([conv("x", "c"), act("AbsVal", "c")], 2),
     "dropout": ([conv("x", "c"), act("Dropout", "c"), act("ReLU", "c")], 1),
     "split": ([conv("x", "c"), layer("Split", "c", "c1 c2"), add("c1 c2", "s")], 2),
+    "concat of one": ([conv("x", "c"), layer("Concat", "c", "l"), act("ReLU", "l")], 1),
     "input": ([act("ReLU", "x", "r"), conv("r", "c")], 2),
 }
 """A net's layers, and as how many operations they run."""

@@ -46,6 +46,22 @@ layer { name: "fc" type: "InnerProduct" bottom: "add" top: "fc" inner_product_pa
 """
 """Sums, pooling, concatenation, groups, activations that no kernel has, values read twice."""
 
+TWO_NAMES = """
+input: "x" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }
+layer { name: "a" type: "Convolution" bottom: "x" top: "a" convolution_param {
+  num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" std: 0.3 } } }
+layer { name: "one" type: "Concat" bottom: "a" top: "one" }
+layer { name: "b" type: "Convolution" bottom: "x" top: "b" convolution_param {
+  num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" std: 0.3 } } }
+layer { name: "sum" type: "Eltwise" bottom: "b" bottom: "one" top: "sum" }
+layer { name: "c" type: "Convolution" bottom: "sum" top: "c" convolution_param {
+  num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "gaussian" std: 0.3 } } }
+layer { name: "sum2" type: "Eltwise" bottom: "c" bottom: "a" top: "sum2" }
+layer { name: "last" type: "Convolution" bottom: "sum2" top: "last" convolution_param {
+  num_output: 4 kernel_size: 3 weight_filler { type: "gaussian" std: 0.3 } } }
+"""
+"""A sum that a kernel writes over one of its terms, which another layer reads by another name."""
+
 
 def residual(folder: Path) -> Model:
     return net(folder, RESIDUAL)

@@ -14,7 +14,8 @@ from bigdl_caffe.engine.int8_layers import Int8Convolution, Int8Layer
 from bigdl_caffe.engine.passes import optimised
 from bigdl_caffe.engine.program import ProgramNet, program
 from bigdl_caffe.quantize.model import QuantizedModel
-from tests.quantize.nets import noise, residual, scans
+from tests.nets import net
+from tests.quantize.nets import TWO_NAMES, noise, residual, scans
 
 needs_int8 = pytest.mark.skipif(
     not int8.available(), reason="this processor or torch lacks oneDNN's int8 kernels with VNNI"
@@ -40,6 +41,13 @@ def test_each_value_is_what_floats_give(
     got = model.predict(feed, batch_size=rows, fetch=[fetch])
     assert steps_apart(got, want) < 0.02
     assert "not used" not in caplog.text
+
+
+def test_no_sum_overwrites_what_is_read_by_another_name(tmp_path: Path) -> None:
+    rows = noise(8, (3, 8, 8))
+    model = net(tmp_path, TWO_NAMES).quantize(rows)
+    want = model.run({"x": rows}, ["last"])["last"]
+    assert steps_apart(model.predict(rows, batch_size=8), want) < 0.02
 
 
 def test_values_on_the_way_are_whole(model: QuantizedModel) -> None:
