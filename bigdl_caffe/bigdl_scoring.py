@@ -36,7 +36,8 @@ class BigDLScoring(Runner):
         fetch : sequence of str, optional
             Blobs to return; the net's outputs by default.
         engine : str
-            What computes; docs/engines.md tells of each. "exact" gives the numbers of `run`.
+            What computes; docs/engines.md tells of each. "exact" gives what `run` gives for
+            one row at a time.
         **how
             For a DataFrame, as `bigdl_caffe.spark.scoring.score_dataframe` has them:
             ``input_col``, ``feed``, ``recipe``, ``on_error``, ``error_col``.
@@ -52,14 +53,15 @@ class BigDLScoring(Runner):
 
             how = {"batch_size": batch_size, "fetch": fetch, "engine": engine, **how}
             return scoring.score(cast("Model", self), data, **how)
-        from bigdl_caffe.engine.local import opened  # engines only when they are used
+        from bigdl_caffe.engine.local import at_once, opened  # engines only when they are used
 
         wanted = self.check_fetch(fetch)
         feed = data if isinstance(data, Mapping) else feeding.name_arrays(data, self.net)
         self.reset()  # the data's first row is the first step of recurrent nets
         row_wise = self.row_wise(wanted)
-        run = opened(cast("Model", self), engine, wanted, batch_size if row_wise else 1)
-        tops = feeding.in_batches(run, feed, wanted, batch_size, row_wise)
+        rows = at_once(engine, feeding.check_batch_size(batch_size), row_wise)
+        run = opened(cast("Model", self), engine, wanted, rows)
+        tops = feeding.in_batches(run, feed, wanted, rows, row_wise)
         return tops[wanted[0]] if len(wanted) == 1 else tops
 
     def predict_class(

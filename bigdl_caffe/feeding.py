@@ -113,6 +113,13 @@ def name_arrays(x: Array | Sequence[Array], net: Net) -> dict[str, Array]:
     return {blob: _floats(blob, a) for blob, a in zip(net.inputs, arrays, strict=True)}
 
 
+def check_batch_size(rows: int) -> int:
+    """Return ``rows``; raise `CaffeError` if they are none."""
+    if rows < 1:
+        raise CaffeError(f"batch_size is {rows}: it must be 1 or more")
+    return rows
+
+
 def in_batches(
     run: Callable[[Mapping[str, Array]], dict[str, Array]],
     feed: Mapping[str, Array],
@@ -125,15 +132,13 @@ def in_batches(
     The last batch may be short. A net whose outputs are not row by row is run one row
     at a time; its outputs are joined along the batch where that is 1, else stacked.
     """
-    if batch_size < 1:
-        raise CaffeError(f"batch_size is {batch_size}: it must be 1 or more")
     lengths = {blob: len(array) if np.ndim(array) else 0 for blob, array in feed.items()}
     rows = max(lengths.values(), default=0)
     if any(n != rows for n in lengths.values()):
         raise ShapeError(f"inputs have different numbers of rows: {lengths}")
     if rows == 0:
         raise ShapeError("the data has no rows: there is nothing to predict")
-    step = batch_size if row_wise else 1
+    step = check_batch_size(batch_size) if row_wise else 1
     parts = [run({b: a[i : i + step] for b, a in feed.items()}) for i in range(0, rows, step)]
     join = _concatenate if row_wise else _join_rows
     return {blob: join([part[blob] for part in parts]) for blob in fetch}

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+
+import torch
 
 from bigdl_caffe.engine.opening import Opening, Run, find, open_engine, sent
+from bigdl_caffe.feeding import check_feed
 from bigdl_caffe.model import Model
+from bigdl_caffe.runner import Array, Feed
 
 KEPT = 4
 """Engines that a model keeps open: the ones used last. Each may have the weights once more."""
@@ -23,7 +28,7 @@ def opened(model: Model, name: str, fetch: tuple[str, ...], rows: int) -> Run:
     """
     engine = find(name)
     if engine.exact:
-        return lambda feed: model.run(feed, fetch)
+        return partial(_exact, model, fetch)
     live = model.exposed and not engine.frozen
     net = model if live else sent(model, name, fetch)
     opening = Opening(net, fetch, rows)
@@ -33,6 +38,17 @@ def opened(model: Model, name: str, fetch: tuple[str, ...], rows: int) -> Run:
         (name, fetch, rows, live or net.content_hash if model.exposed else ""),
         lambda: open_engine(name, opening),
     )
+
+
+def at_once(name: str, rows: int, row_wise: bool) -> int:
+    """Return how many of ``rows`` the engine ``name`` runs at a time of a net that may mix them."""
+    return rows if row_wise and not find(name).alone else 1
+
+
+def _exact(model: Model, fetch: tuple[str, ...], feed: Feed) -> dict[str, Array]:
+    """Run the net; kernels may round by where a row begins in memory, and torch's begins alike."""
+    arrays = check_feed(feed, model.net, fetch, model.module.generated)
+    return model.run({b: torch.from_numpy(a).clone().numpy() for b, a in arrays.items()}, fetch)
 
 
 def kept(model: Model, key: object, make: Callable[[], Run]) -> Run:

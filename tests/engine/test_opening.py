@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +140,29 @@ def test_unknown_engines(lenet: Model, rows: np.ndarray) -> None:
 
 
 def test_exact_is_run_itself(lenet: Model, rows: np.ndarray) -> None:
-    want = lenet.run({"data": rows[:4]})["prob"]
-    np.testing.assert_array_equal(lenet.predict(rows[:4], batch_size=4, engine="exact"), want)
-    assert_close(lenet.predict(rows[:4]), want, "prob")
+    want = lenet.run({"data": rows})["prob"]
+    alone = lenet.predict(rows, batch_size=1, engine="exact")
+    np.testing.assert_array_equal(lenet.predict(rows, batch_size=4, engine="exact"), alone)
+    np.testing.assert_array_equal(lenet.predict(rows[2:3], engine="exact"), alone[2:3])
+    assert_close(alone, want, "prob")
+    assert_close(lenet.predict(rows), want, "prob")
     by_class = [lenet.predict_class(rows, engine=engine) for engine in ("torch", "exact")]
     np.testing.assert_array_equal(*by_class)
+
+
+def test_no_rows_at_a_time(lenet: Model, rows: np.ndarray, caplog: Any) -> None:
+    with pytest.raises(CaffeError, match="batch_size is 0: it must be 1 or more"):
+        lenet.predict(rows, batch_size=0)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_model_that_was_used_can_be_copied_and_pickled(copied: Any, rows: np.ndarray) -> None:
+    model = digits()
+    want = model.predict(rows)
+    other = copied(model)
+    assert not other.opened
+    np.testing.assert_array_equal(other.predict(rows), want)
 
 
 def test_changed_weights_are_seen(rows: np.ndarray) -> None:
