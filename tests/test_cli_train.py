@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import create_autospec
 from xml.etree import ElementTree
@@ -65,6 +66,15 @@ def test_going_on_is_the_same_as_not_stopping(folder: Path) -> None:
     assert (folder / "lenet_iter_6.caffemodel").read_bytes() == whole
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Answer Ctrl-C as in a terminal: shells have programs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_it_with_a_snapshot(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +93,7 @@ def test_ctrl_c_ends_it_with_a_snapshot(
     assert "4 iterations done, stopped" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_ctrl_c_ends_it_at_once() -> None:
     signals = Signals({signal.SIGINT: Action.STOP, signal.SIGHUP: Action.NONE})
     hangup = signal.getsignal(signal.SIGHUP)

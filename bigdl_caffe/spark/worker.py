@@ -27,7 +27,7 @@ from bigdl_caffe.format.host_folder import own_folder
 from bigdl_caffe.layers.registry import Layer, registry, type_key
 from bigdl_caffe.spark.batches import ScoreJob, score_batches
 from bigdl_caffe.spark.device import DTYPES, task_device, use_exact_floats
-from bigdl_caffe.spark.memory import keep_memory
+from bigdl_caffe.spark.memory import keep_memory, trim_memory
 from bigdl_caffe.spark.metrics import Tallies, Tally
 from bigdl_caffe.spark.ship import open_shipped
 from bigdl_caffe.spark.ways import Shipped
@@ -102,8 +102,13 @@ def sharing(shipped: Shipped, converters: bytes) -> dict[str, Any]:
 
 def engine(model: Model, name: str, opening: Opening) -> Run:
     """Return an engine for a model of `prepare`; opened at most once per process."""
-    key = (name, opening.fetch, opening.rows)
-    return kept(model, key, lambda: open_engine(name, opening))
+
+    def opened() -> Run:
+        run = open_engine(name, opening)
+        trim_memory()
+        return run
+
+    return kept(model, (name, opening.fetch, opening.rows), opened)
 
 
 def threads(context: TaskContext | None, model: Model) -> int:

@@ -19,6 +19,10 @@ class Glibc:
         self.known = known
         self.gnu_get_libc_version = None
 
+    def malloc_trim(self, pad: int) -> int:
+        self.told.append((0, pad))
+        return 1
+
     def mallopt(self, name: int, value: int) -> int:
         self.told.append((name, value))
         return self.known
@@ -43,6 +47,21 @@ def test_glibc_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory.keep_memory()
     assert memory.keep_memory()
     assert library.told == [(-3, 32 << 20), (-1, 2**31 - 1)]
+
+
+def test_what_is_kept_is_trimmed_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Glibc()
+    with_library(monkeypatch, library)
+    memory.trim_memory()
+    assert library.told[-1] == (0, 0)
+
+
+def test_what_is_not_kept_is_not_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Glibc()
+    with_library(monkeypatch, library)
+    monkeypatch.setenv(memory.SWITCH, "0")
+    memory.trim_memory()
+    assert library.told == []
 
 
 def test_a_library_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
