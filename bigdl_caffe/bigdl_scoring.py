@@ -139,6 +139,11 @@ class BigDLScoring(Runner):
             when the job runs, for a label that is no class of the output.
         """
         if data is not None:
+            if not feeding.is_spark(data):
+                raise CaffeError(
+                    f"evaluate takes a DataFrame or an RDD, not a {type(data).__name__}: of "
+                    "arrays, compare what predict_class returns with the labels"
+                )
             from bigdl_caffe.spark.evaluation import evaluate  # Spark only when it is used
 
             return evaluate(cast("Model", self), data, batch_size=batch_size, **how)

@@ -27,7 +27,7 @@ def is_int8(module: object) -> bool:
 
 def scales_of(layer: Layer) -> Tensor:
     """Return what each of a layer's output channels is multiplied by, float32."""
-    scales: Tensor = layer.get_buffer("scales")
+    scales: Tensor = layer.get_parameter("scales")
     return scales
 
 

@@ -16,7 +16,12 @@ Feed = Mapping[str, Array]
 
 
 def feeds(
-    model: Model, data: Any, rows: int | None, batch_size: int, how: Mapping[str, Any]
+    model: Model,
+    data: Any,
+    rows: int | None,
+    batch_size: int,
+    how: Mapping[str, Any],
+    labelled: bool = False,
 ) -> Iterator[Feed]:
     """Yield the first ``rows`` rows of ``data``, at most ``batch_size`` at a time.
 
@@ -27,6 +32,8 @@ def feeds(
         None for all.
     how : mapping
         For a DataFrame: the options of `bigdl_caffe.spark.plan.Scoring`.
+    labelled : bool
+        Whether something goes by the rows' positions: then none may be left out.
 
     Raises
     ------
@@ -36,7 +43,7 @@ def feeds(
     if feeding.is_frame(data):
         from bigdl_caffe.spark.sample import sample  # Spark only when it is used
 
-        source = sample(model, data, rows, batch_size, how)
+        source = sample(model, data, rows, batch_size, how, labelled)
     elif how:
         raise CaffeError(f"{', '.join(how)}: such options are for DataFrames, or unknown")
     elif isinstance(data, Mapping):

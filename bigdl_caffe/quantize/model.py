@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bigdl_caffe.bundle import Bundle, bundle
 from bigdl_caffe.engine.int8 import in_floats
@@ -76,7 +76,9 @@ class QuantizedModel(Model):
                 "the file is damaged; write it again with Model.write_bundle",
                 self.source,
             )
-        module.register_buffer("scales", torch.from_numpy(scales))
+        # A parameter tells where, and in what, the net computes, if no layer has a bias.
+        numbers = nn.Parameter(torch.from_numpy(scales), requires_grad=False)
+        module.register_parameter("scales", numbers)
 
     def run(
         self, feed: Mapping[str, Array], fetch: Sequence[str] | None = None
@@ -94,6 +96,12 @@ class QuantizedModel(Model):
             definition = self.net.definition
             self._bundle = bundle(self._table, definition, self.options, self.scheme)
         return self._bundle
+
+    def noted(self, name: str, text: str) -> QuantizedModel:
+        """Return the model with a text in its bundle; as `Model.noted`."""
+        noted = QuantizedModel.of(self, self._table, self.scheme)
+        noted.report, noted._bundle = self.report, self.bundle().noted(name, text)
+        return noted
 
     def move(self, device: torch.device, dtype: torch.dtype) -> None:
         """Compute on ``device`` from now on, in floats that hold the whole numbers' products.

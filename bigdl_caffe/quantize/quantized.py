@@ -60,7 +60,8 @@ def quantized(
     keep : collection of str
         Layers that stay in floats.
     labels : sequence of int, optional
-        The rows' classes, from 0, for the report's accuracy.
+        The rows' classes, from 0, for the report's accuracy. With them, no row of a DataFrame
+        may be unreadable.
     rows : int or None
         The most rows that are looked at, from the first on; None for all.
     batch_size : int
@@ -88,7 +89,7 @@ def quantized(
         made = QuantizedModel.of(net, table, Scheme({}))
         made.report = Report(0, (), {}, *_sizes(net, made))
         return made
-    seen = _Seen(feeds(net, calibration, rows, batch_size, how))
+    seen = _Seen(feeds(net, calibration, rows, batch_size, how, labels is not None))
     scheme = _calibrated(net, joined, found, method, seen)
     made = QuantizedModel.of(net, table, scheme)
     made.report = compared(net, made, joined, seen.kept, seen.outputs, labels, _sizes(net, made))

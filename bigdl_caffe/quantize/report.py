@@ -18,7 +18,7 @@ class LayerError:
     value : str
         What it makes, the activation behind it included.
     int8 : bool
-        Whether it was kept in floats.
+        Whether its weights are whole numbers.
     signal, noise : float
         Mean squares of the float net's numbers, and of the difference.
     """

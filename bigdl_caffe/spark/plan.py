@@ -126,6 +126,8 @@ def plan(model: Model, schema: StructType, scoring: Scoring, case_sensitive: boo
         For columns, blobs or options that cannot work.
     """
     check_options(scoring)
+    if model.scheme is not None and scoring.dtype != "float32":
+        raise CaffeError(f"the model is int8, and dtype is '{scoring.dtype}': leave dtype out")
     given = scoring.input_col, scoring.feed, scoring.recipe, scoring.binary
     feeds = find_feeds(model, schema, *given)
     wanted = tuple(_outputs(model, scoring))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from bigdl_caffe import CaffeError, Model
 from bigdl_caffe.quantize.model import QuantizedModel
@@ -136,3 +137,26 @@ def test_the_float_model_is_left_as_it_was() -> None:
     model.quantize(scans()[0][:4])
     assert model.content_hash == before
     assert model.scheme is None
+
+
+def test_a_note_stays_with_an_int8_model(lenet: Model) -> None:
+    model = lenet.quantize(scans()[0][:4])
+    noted = model.noted("say", "so")
+    assert isinstance(noted, QuantizedModel)
+    assert (noted.note("say"), noted.scheme) == ("so", model.scheme)
+
+
+def test_a_net_without_biases_says_what_it_computes_in(tmp_path: Path) -> None:
+    text = """
+        input: "x" input_shape { dim: 1 dim: 8 }
+        layer { name: "fc" type: "InnerProduct" bottom: "x" top: "fc" inner_product_param {
+          num_output: 3 bias_term: false weight_filler { type: "xavier" } } }"""
+    model = net(tmp_path, text).quantize(noise(4, (8,)))
+    assert {p.dtype for p in model.module.parameters()} == {torch.float32}
+    model.move(torch.device("meta"), torch.float32)
+    assert {t.device.type for t in model.module.state_dict().values()} == {"meta"}
+
+
+def test_arrays_are_not_evaluated(lenet: Model) -> None:
+    with pytest.raises(CaffeError, match="takes a DataFrame or an RDD, not a ndarray"):
+        lenet.evaluate(scans()[0][:4])
