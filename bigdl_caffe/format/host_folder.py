@@ -41,12 +41,15 @@ def made_once(kind: str, name: str, make: Callable[[Path], None]) -> Path:
     with explained(folder):
         folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
+    with suppress(FileNotFoundError):
+        os.utime(path)  # it was used: there is no need to wait for who makes another
+        return path
     with locked(folder):
         if not path.exists():
             with tempfile.TemporaryDirectory(suffix=".part", dir=folder) as part:
                 make(Path(part) / name)
                 os.replace(Path(part) / name, path)
-        path.touch()
+        os.utime(path)
         _tidy(folder)
     return path
 

@@ -9,7 +9,7 @@ import pytest
 
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format import host_folder
-from bigdl_caffe.format.host_folder import KEPT, made_once, own_folder, read_once, told_once
+from bigdl_caffe.format.host_folder import KEPT, locked, made_once, own_folder, read_once, told_once
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,15 @@ def test_it_is_made_once() -> None:
     paths = {made_once("kind", "name", make) for _ in range(3)}
     assert len(made) == len(paths) == 1
     assert paths.pop().read_text() == "whole"
+
+
+def test_what_is_there_waits_for_nobody() -> None:
+    """A net may compile for minutes while others only want to open theirs."""
+    path = made_once("kind", "name", Path.touch)
+    os.utime(path, (0, 0))
+    with locked(path.parent):
+        assert made_once("kind", "name", Path.touch) == path
+    assert path.stat().st_mtime > 0, "it was used last"
 
 
 def test_what_fails_leaves_nothing() -> None:
