@@ -36,11 +36,12 @@ def split(program: Program) -> tuple[Program, Program | None]:
     The second's feeds are values that the first makes, and inputs. None where there is no
     product, or nothing before it.
     """
-    at = next((i for i, op in enumerate(program.ops) if _is_product(op.module)), 0)
+    at = next((i for i, op in enumerate(program.ops) if is_product(op.module)), 0)
     return program.cut(at) if at else (program, None)
 
 
-def _is_product(module: object) -> bool:
+def is_product(module: object) -> bool:
+    """Return whether an operation's module is a matrix product, whatever is joined to it."""
     first = module.first if isinstance(module, (Joined, Int8Layer)) else module
     return isinstance(first, InnerProduct)
 

@@ -33,17 +33,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bigdl_caffe import __version__
 from bigdl_caffe.engine import aot
-from bigdl_caffe.engine.chunks import ChunkedNet, split
+from bigdl_caffe.engine.chunks import ChunkedNet, is_product, split
 from bigdl_caffe.engine.eager import fixed
-from bigdl_caffe.engine.fused import Joined
 from bigdl_caffe.engine.passes import optimised
 from bigdl_caffe.engine.program import Program, ProgramNet, program
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format.host_folder import read_once
 from bigdl_caffe.graph.ir import Shape
-from bigdl_caffe.nn.dense import InnerProduct
 
 if TYPE_CHECKING:
     from bigdl_caffe.engine.opening import Opening
@@ -79,7 +76,7 @@ def open_compiled(opening: Opening) -> Callable[[Mapping[str, Tensor]], dict[str
     _check(model, joined)
     together = model.row_wise(opening.fetch)
     first, _ = split(joined) if together else (joined, None)
-    rows = opening.rows if together and _is_product(first.ops[0].module) else 1
+    rows = opening.rows if together and is_product(first.ops[0].module) else 1
     shapes = {blob: tuple(shape) for blob, shape in model.with_batch(rows).items()}
     library = _library(opening, first, {blob: shapes[blob] for blob in first.feeds})
     first, behind = joined.cut(library.count)
@@ -109,10 +106,6 @@ def _check(model: Model, joined: Program) -> None:
         )
 
 
-def _is_product(module: object) -> bool:
-    return isinstance(module.first if isinstance(module, Joined) else module, InnerProduct)
-
-
 def _library(opening: Opening, first: Program, shapes: Mapping[str, Shape]) -> aot.Library:
     """Return the library for inputs of ``shapes``; the first process of the host compiles it."""
     feeds = [torch.zeros(shape) for shape in shapes.values()]
@@ -126,9 +119,7 @@ def _library(opening: Opening, first: Program, shapes: Mapping[str, Shape]) -> a
 
 def _name(opening: Opening, shapes: Mapping[str, Shape]) -> str:
     """Return what tells all that the machine code depends on."""
-    machine = (platform.machine(), torch.backends.cpu.get_cpu_capability())
-    versions = (torch.__version__, platform.python_version(), __version__)
-    words = f"{opening.key} {sorted(shapes.items())} {machine} {versions}"
+    words = f"{opening.key} {sorted(shapes.items())} {platform.python_version()}"
     return hashlib.sha256(words.encode()).hexdigest()
 
 

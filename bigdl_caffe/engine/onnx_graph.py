@@ -26,6 +26,7 @@ from torch import Tensor
 from bigdl_caffe import __version__
 from bigdl_caffe.engine.folded import companion, folded
 from bigdl_caffe.engine.passes import optimised
+from bigdl_caffe.engine.processor import processor
 from bigdl_caffe.engine.program import ProgramNet, program
 from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 from bigdl_caffe.format.host_folder import told_once
@@ -166,7 +167,7 @@ def check_place(name: str, model: Model) -> None:
 def host_key(opening: Opening, graph: Graph, *words: str) -> str:
     """Return what names a host's file that is made of the graph, its weights and ``words``."""
     digest = hashlib.sha256(opening.model.content_hash.encode() + graph.named)
-    digest.update("\0".join((torch.backends.cpu.get_cpu_capability(), *words)).encode())
+    digest.update("\0".join((processor(), *words)).encode())
     return digest.hexdigest()
 
 

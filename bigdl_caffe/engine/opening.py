@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -24,6 +23,7 @@ from bigdl_caffe.engine.folded import folded
 from bigdl_caffe.engine.onnx_graph import with_graph, with_graph_if_it_may_be
 from bigdl_caffe.engine.onnxruntime import open_onnxruntime
 from bigdl_caffe.engine.openvino import open_openvino
+from bigdl_caffe.engine.processor import processor
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format.host_folder import told_once
 from bigdl_caffe.model import Model
@@ -175,8 +175,7 @@ def open_engine(name: str, opening: Opening) -> Run:
 
 def _machine() -> str:
     """Return what decides about the kernels that run."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"{platform.machine()} {capability} torch {torch.__version__} {__version__}"
+    return f"{processor()} torch {torch.__version__} {__version__}"
 
 
 def sent(model: Model, name: str, fetch: Sequence[str]) -> Model:
