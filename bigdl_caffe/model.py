@@ -66,6 +66,10 @@ class Model(BigDLNames, WaysOut):
         self.load_report = load_report
         self.source = source
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out of copies, and of what is pickled, what is made again when it is needed."""
+        return {**self.__dict__, "opened": {}, "_inferred": {}}
+
     # -- making one ------------------------------------------------------------------
 
     @staticmethod

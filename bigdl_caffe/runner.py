@@ -57,10 +57,6 @@ class Runner:
         self.opened: dict[object, Any] = {}
         self._inferred: dict[object, Mapping[str, Shape]] = {}
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out of copies, and of what is pickled, what is made again when it is needed."""
-        return {**self.__dict__, "opened": {}, "_inferred": {}}
-
     @property
     def net(self) -> Net:
         """The immutable net."""

@@ -171,6 +171,7 @@ class WinogradConvolution(nn.Module):
         super().__init__()
         self.convolution, self.tiles, self.adds = convolution, tiles, adds
         self.activation = activation
+        self.pad: tuple[int, int] = convolution.convolve.keywords["padding"]
         bias = convolution.bias
         self.packed = (weight, None if bias is None else _turned_bias(bias.detach()))
 
@@ -183,7 +184,7 @@ class WinogradConvolution(nn.Module):
         if across > self.tiles or empty:  # too large for a block, or it would be mostly empty
             return self._direct(x, others)
         outputs = self.convolution.weight.shape[0]
-        high, wide = (size + 2 * pad - 2 for size, pad in zip(x.shape[2:], self._pad, strict=True))
+        high, wide = (size + 2 * pad - 2 for size, pad in zip(x.shape[2:], self.pad, strict=True))
         top = x.new_empty(images, high, wide, outputs)
         x = x.permute(0, 2, 3, 1)
         for block in _blocks(images, down, across, self.tiles):
@@ -201,11 +202,6 @@ class WinogradConvolution(nn.Module):
                 place.add_(channels_last[block.first : block.first + block.images, rows])
             self.activation(place)
         return top.permute(0, 3, 1, 2)
-
-    @property
-    def _pad(self) -> tuple[int, int]:
-        pad: tuple[int, int] = self.convolution.convolve.keywords["padding"]
-        return pad
 
     def _direct(self, x: Tensor, others: Sequence[Tensor]) -> Tensor:
         made = self.convolution._plain(x)
@@ -236,7 +232,7 @@ class WinogradConvolution(nn.Module):
     def _padded(self, x: Tensor, block: _Block) -> Tensor:
         """Return what a block's tiles read, with zeros around the bottom."""
         _, height, width, _ = x.shape
-        pad_down, left = self._pad
+        pad_down, left = self.pad
         first = _TILE * block.row - pad_down
         last = first + _TILE * block.rows + 2
         right = _TILE * block.across + 2 - left - width
