@@ -90,8 +90,11 @@ def _distinct(shapes: pa.Array) -> Iterator[Sequence[int]]:
     counts, sizes = _counts(shapes), shapes.flatten()
     refuse_nulls(sizes)
     flat, begins = sizes.to_numpy(), np.cumsum(counts) - counts
-    for axes in np.unique(counts).tolist():
-        found = flat[begins[counts == axes, None] + np.arange(axes)]
+    if (counts == counts[:1]).all():
+        groups = [flat.reshape(len(counts), -1)] if len(flat) else [flat[None]]
+    else:
+        groups = [flat[begins[counts == n, None] + np.arange(n)] for n in np.unique(counts)]
+    for found in groups:
         yield from (found[:1] if (found == found[:1]).all() else np.unique(found, axis=0)).tolist()
 
 
