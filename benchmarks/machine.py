@@ -32,8 +32,11 @@ def last_core() -> int:
 
 
 def private(pid: int | str = "self") -> float:
-    """Return the MiB that a process alone has in memory (USS)."""
-    return _rollup(pid, "Private_Clean", "Private_Dirty")
+    """Return the MiB that a process has written to, and so has for itself alone.
+
+    Pages of a mapped file are not among them: of these the kernel keeps one copy for all.
+    """
+    return _rollup(pid, "Private_Dirty")
 
 
 def proportional(pid: int | str = "self") -> float:
