@@ -2,11 +2,17 @@
 
     python -m benchmarks.first_result [--net vgg16] [--executors 2]
 
-Each round is a new application of executors of a core each, on this host. Their Python workers
+Each round has new applications of executors of a core each, on this host. Their Python workers
 have imported what scoring needs, and the model is loaded; the clock starts with the call that
-scores a row on each executor. "file" is what no way can do without: a file as large is written
-to the disk, and read back, once for each host that there is: here one. The application's
-executors are each as good as a host of its own, and share this one's disk and cores.
+scores a row on each executor. Beside it:
+
+- the file: one as large is written to the disk, and read back, once for each host that there is:
+  here one. No way can do without.
+- a broadcast: as many bytes by Spark's plain broadcast, to a job that reads their length on each
+  executor. It is what Spark takes for the way alone.
+
+The application's executors are each as good as a host of its own, and share this one's disk and
+cores. "shared folder" has ``spark.bigdl.caffe.ship.path`` set.
 """
 
 from __future__ import annotations
@@ -17,6 +23,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +37,16 @@ from benchmarks.nets import NETS, written
 from benchmarks.timing import Times, interleaved, markdown, write_json
 
 FILE = "the file written and read"
-PARTS = ("call", "job")
-"""What the time to the first rows is made of: folding and sending on the driver, and the job."""
+PLAIN = "a plain broadcast of as many bytes"
+WAYS = {"first rows": False, "first rows, shared folder": True}
+"""How a model travels, and whether by a folder that all share."""
+
+PARTS = {
+    "call": "of these: the call, which folds and sends",
+    "job": "of these: the job",
+    "again": "the same job again",
+}
+"""What the time to the first rows is made of, and what a second job takes."""
 
 
 def warmed(batches: Iterator[Any]) -> Iterator[Any]:
@@ -44,21 +60,41 @@ def warmed(batches: Iterator[Any]) -> Iterator[Any]:
 class Application:
     """A Spark application that scores for the first time."""
 
-    def open(self, net: list[str], executors: int, batch: int, engine: str) -> None:
-        """Start it, have its workers import what they need, and load the model."""
+    def start(self, executors: int, folder: str | None) -> None:
+        """Start it, and have its workers import what they need."""
         import pyarrow as pa  # noqa: F401  (as on a driver that has read something)
 
+        conf = {"spark_bigdl_caffe_ship_path": folder} if folder else {}
+        self._spark = made.session(f"local-cluster[{executors},1,2048]", **conf)
+        self._executors = executors
+        frame = self._spark.createDataFrame([(b"",)] * executors, "content binary")
+        frame.repartition(executors).mapInArrow(warmed, "content binary").count()
+
+    def open(self, net: list[str], batch: int, engine: str) -> None:
+        """Load the model."""
         from bigdl_caffe import Model
 
-        master = f"local-cluster[{executors},1,2048]"
-        self._spark = made.session(master)
         self._model = Model.load_caffe_model(*net)
         ((_, shape),) = self._model.inputs.items()
         row = np.zeros(shape[1:], np.float32).tobytes()
-        frame = self._spark.createDataFrame([(row,)] * executors, "content binary")
-        self._frame = frame.repartition(executors).cache()
-        self._frame.mapInArrow(warmed, "content binary").count()
+        frame = self._spark.createDataFrame([(row,)] * self._executors, "content binary")
+        self._frame = frame.repartition(self._executors).cache()
+        self._frame.count()
         self._how = {"batch_size": batch, "binary": "float32", "engine": engine}
+
+    def plain(self, size: int) -> float:
+        """Return the seconds in which Spark broadcasts ``size`` bytes that each executor reads."""
+        data = np.random.default_rng(0).bytes(size)
+        start = time.perf_counter()
+        sent = self._spark.sparkContext.broadcast(data)
+
+        def length(rows: Iterator[Any]) -> Iterator[int]:
+            time.sleep(1)  # so that the other executor takes the other task
+            yield len(sent.value) + 0 * sum(1 for _ in rows)
+
+        parts = self._spark.sparkContext.parallelize(range(self._executors), self._executors)
+        assert parts.mapPartitions(length).collect() == [size] * self._executors
+        return time.perf_counter() - start - 1
 
     def first(self) -> dict[str, float]:
         """Return the seconds until the model is sent, and until a row of each executor is there."""
@@ -84,7 +120,7 @@ class Application:
 def child() -> None:
     """Serve one application."""
     application = Application()
-    names = ("open", "first", "again", "close")
+    names = ("start", "open", "plain", "first", "again", "close")
     serve({name: getattr(application, name) for name in names})
 
 
@@ -105,44 +141,55 @@ def through_the_disk(source: Path) -> Callable[[], float]:
     return work
 
 
+@contextmanager
+def application(executors: int, shared: bool = False) -> Iterator[Child]:
+    """Give an application of its own; ``shared``: it has a folder that all share."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**ONE_THREAD, "SPARK_LOCAL_DIRS": folder}
+        with Child("benchmarks.first_result", env) as process:
+            process.ask("start", executors=executors, folder=folder if shared else None)
+            yield process
+            process.ask("close")
+
+
 def measured(args: argparse.Namespace) -> dict[str, Times]:
-    """Return the seconds of the file, of the first rows and their parts, and of a second job."""
+    """Return the seconds of each way, of its parts and a second job, and of what is beside it."""
     files = written(args.folder, args.net)
     net = [str(files.prototxt.resolve()), str(files.caffemodel.resolve())]
-    parts: dict[str, list[float]] = {name: [] for name in (*PARTS, "again")}
+    parts: dict[str, list[float]] = {f"{way}: {part}": [] for way in WAYS for part in PARTS}
 
-    def first() -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            env = {**ONE_THREAD, "SPARK_LOCAL_DIRS": folder}
-            with Child("benchmarks.first_result", env) as process:
-                process.ask("open", net=net, executors=args.executors, batch=1, engine=args.engine)
-                os.sync()
-                found: dict[str, float] = process.ask("first")
-                again = process.ask("again")
-                process.ask("close")
-        for name, seconds in {**found, "again": again}.items():
-            parts[name].append(seconds)
+    def plain() -> float:
+        with application(args.executors) as process:
+            return float(process.ask("plain", size=files.caffemodel.stat().st_size))
+
+    def first(way: str) -> float:
+        with application(args.executors, WAYS[way]) as process:
+            process.ask("open", net=net, batch=1, engine=args.engine)
+            os.sync()
+            found: dict[str, float] = process.ask("first")
+            again = process.ask("again")
+        for part, seconds in {**found, "again": again}.items():
+            parts[f"{way}: {part}"].append(seconds)
         return sum(found.values())
 
-    times = interleaved(
-        {FILE: through_the_disk(files.caffemodel), "first rows": first}, args.rounds
-    )
+    works = {FILE: through_the_disk(files.caffemodel), PLAIN: plain}
+    times = interleaved({**works, **{way: partial(first, way) for way in WAYS}}, args.rounds)
     return {**times, **{name: Times(tuple(taken)) for name, taken in parts.items()}}
 
 
 def table(times: dict[str, Times]) -> str:
-    """Return the results as markdown."""
-    words = {
-        "call": "of these: the call, which folds and sends",
-        "job": "of these: the job",
-        "again": "the same job again",
-    }
-    base = times[FILE].median
+    """Return the results as markdown, each way above its parts."""
+    rows = {FILE: FILE, PLAIN: PLAIN}
+    for way in WAYS:
+        rows |= {way: way, **{f"{way}: {part}": words for part, words in PARTS.items()}}
     lines = []
-    for what, taken in times.items():
-        cells = [words.get(what, what), f"{taken.median:.2f} s", taken.spread("{:.2f}", 1)]
-        lines.append([*cells, f"{taken.median / base:.2f}×", taken.load])
-    return markdown(["what", "median", "spread, s", "beside the file", "load"], lines)
+    for name, words in rows.items():
+        taken = times[name]
+        cells = [words, f"{taken.median:.2f} s", taken.spread("{:.2f}", 1)]
+        beside = [f"{taken.median / times[base].median:.2f}×" for base in (FILE, PLAIN)]
+        lines.append([*cells, *beside, taken.load])
+    header = ["what", "median", "spread, s", "beside the file", "beside the broadcast", "load"]
+    return markdown(header, lines)
 
 
 def main() -> None:

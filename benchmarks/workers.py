@@ -5,8 +5,9 @@
 Workers are processes that open the same bundle by the functions that Spark's workers call, one
 after the other, and stay. Private memory, pages that a process has written to, is read when all is
 imported, when the model and its engine are open, and when a batch has been run: what opening adds
-is what the weights cost a worker, what the run adds are its activations. What the host has in use is the sum of all PSS, in
-which shared pages count once: its growth from worker to worker is the price of one more.
+is what the weights cost a worker, what the run adds are its activations. What the host has in use
+is the sum of all PSS, in which shared pages count once: its growth from worker to worker is the
+price of one more.
 """
 
 from __future__ import annotations
