@@ -32,11 +32,17 @@ def last_core() -> int:
 
 
 def private(pid: int | str = "self") -> float:
-    """Return the MiB that a process has written to, and so has for itself alone.
+    """Return the MiB that a process alone has in memory (USS), a file's pages among them."""
+    return _rollup(pid, "Private_Clean", "Private_Dirty")
 
-    Pages of a mapped file are not among them: of these the kernel keeps one copy for all.
+
+def anonymous(pid: int | str = "self") -> float:
+    """Return the MiB of a process that are in no file.
+
+    Of a file's pages the kernel has one copy for all who map it, yet calls them private while
+    only one does.
     """
-    return _rollup(pid, "Private_Dirty")
+    return _rollup(pid, "Anonymous")
 
 
 def proportional(pid: int | str = "self") -> float:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.child import serve
-from benchmarks.machine import peak, pin, private
+from benchmarks.machine import anonymous, peak, pin
 from benchmarks.timing import seconds_each
 
 Array = np.ndarray[Any, Any]
@@ -191,7 +191,7 @@ class Opened:
 
     def memory(self) -> dict[str, float]:
         """Return the MiB that the net adds to the peak of the process, and its own now."""
-        return {"peak": peak() - self._before, "private": private()}
+        return {"peak": peak() - self._before, "private": anonymous()}
 
 
 def child() -> None:

@@ -3,7 +3,7 @@
     python -m benchmarks.workers [--net vgg16] [--workers 16] [--batch 1]
 
 Workers are processes that open the same bundle by the functions that Spark's workers call, one
-after the other, and stay. Private memory, pages that a process has written to, is read when all is
+after the other, and stay. Anonymous memory (pages of no file, a process's own) is read when all is
 imported, when the model and its engine are open, and when a batch has been run: what opening adds
 is what the weights cost a worker, what the run adds are its activations. What the host has in use
 is the sum of all PSS, in which shared pages count once: its growth from worker to worker is the
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.child import Child, serve
-from benchmarks.machine import MIB, ONE_THREAD, load_average, private, proportional
+from benchmarks.machine import MIB, ONE_THREAD, anonymous, load_average, proportional
 from benchmarks.nets import NETS, written
 from benchmarks.timing import markdown, write_json
 
@@ -35,16 +35,16 @@ class Worker:
     """A worker's process."""
 
     def imported(self) -> float:
-        """Import what a worker does, and return the private MiB."""
+        """Import what a worker does, and return the anonymous MiB."""
         import torch
 
         import bigdl_caffe.spark.worker  # noqa: F401  (its memory is not the model's)
 
         torch.set_num_threads(1)
-        return private()
+        return anonymous()
 
     def opened(self, bundle: str, parcel: dict[str, Any], batch: int, engine: str) -> float:
-        """Open the model and its engine, as a task does; return the private MiB."""
+        """Open the model and its engine, as a task does; return the anonymous MiB."""
         from bigdl_caffe.engine.opening import Opening
         from bigdl_caffe.spark import worker
         from bigdl_caffe.spark.ways import Parcel, Shipped
@@ -55,12 +55,12 @@ class Worker:
         self._run = worker.engine(model, engine, opening)
         ((blob, shape),) = model.inputs.items()
         self._feed = {blob: np.ones((batch, *shape[1:]), np.float32)}
-        return private()
+        return anonymous()
 
     def ran(self) -> float:
-        """Run a batch, and return the private MiB."""
+        """Run a batch, and return the anonymous MiB."""
         self._run(self._feed)
-        return private()
+        return anonymous()
 
     def shares(self) -> float:
         """Return the MiB of this process, shared pages by its share."""

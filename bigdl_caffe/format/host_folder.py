@@ -7,8 +7,10 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +23,14 @@ _log = logging.getLogger(__name__)
 
 KEPT = 8
 """Files of one kind that `made_once` keeps: those used last."""
+
+_PART = ".part"
+_STALE = 3600
+"""Seconds after which what is still in the making was left by a process that was killed."""
+
+
+class HostFolderError(CaffeError):
+    """The folder that a host's processes would share cannot be used."""
 
 
 def made_once(kind: str, name: str, make: Callable[[Path], None]) -> Path:
@@ -36,9 +46,14 @@ def made_once(kind: str, name: str, make: Callable[[Path], None]) -> Path:
         Tells all that it depends on: what is there under this name is taken as it is.
     make : callable
         Writes it at the path that it is given.
+
+    Raises
+    ------
+    HostFolderError
+        There is no folder for it, or nothing can be put there.
     """
     folder = own_folder() / kind
-    with explained(folder):
+    with _usable(folder):
         folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
     with suppress(FileNotFoundError):
@@ -46,7 +61,7 @@ def made_once(kind: str, name: str, make: Callable[[Path], None]) -> Path:
         return path
     with locked(folder):
         if not path.exists():
-            with tempfile.TemporaryDirectory(suffix=".part", dir=folder) as part:
+            with tempfile.TemporaryDirectory(suffix=_PART, dir=folder) as part:
                 make(Path(part) / name)
                 os.replace(Path(part) / name, path)
         os.utime(path)
@@ -73,8 +88,12 @@ def read_once(kind: str, name: str, make: Callable[[Path], None], read: Callable
     return read(made_once(kind, name, make))
 
 
-def told_once(kind: str, name: str, find_out: Callable[[], str]) -> str:
+def told_once(
+    kind: str, name: str, find_out: Callable[[], str], read: Callable[[str], T] = str
+) -> T:
     """Return a text that the first process here finds out; each for itself on a full disk.
+
+    What ``find_out`` raises is told to nobody else: the next process tries again.
 
     Parameters
     ----------
@@ -82,25 +101,47 @@ def told_once(kind: str, name: str, find_out: Callable[[], str]) -> str:
         As for `made_once`.
     find_out : callable
         Returns the text.
+    read : callable
+        Returns what the text means; raises what it likes for one that is damaged, which is then
+        found out anew.
     """
     found: list[str] = []
 
     def write(path: Path) -> None:
         found.append(find_out())
-        path.write_text(found[0], encoding="utf-8")
+        path.write_text(found[-1], encoding="utf-8")
 
     try:
-        return made_once(kind, name, write).read_text(encoding="utf-8")
-    except OSError as error:
-        _log.warning("each process finds out for itself what '%s' would tell: %s", kind, error)
-        return found[0] if found else find_out()
+        return read_once(kind, name, write, lambda path: read(path.read_text(encoding="utf-8")))
+    except (OSError, HostFolderError) as error:
+        each_for_itself(error)
+        return read(found[-1] if found else find_out())
+
+
+def each_for_itself(error: Exception) -> None:
+    """Warn, once a process, that nothing is shared because of ``error``."""
+    _warn(str(error))
+
+
+@cache
+def _warn(reason: str) -> None:
+    _log.warning("each process makes for itself what those of a host would share: %s", reason)
 
 
 def _tidy(folder: Path) -> None:
     """Remove what was not used for longest; who has it open or mapped keeps it."""
-    made = [path for path in folder.iterdir() if path.name != "lock"]
-    for path in sorted(made, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+    there = [path for path in folder.iterdir() if path.name != "lock"]
+    made = sorted((path for path in there if path.suffix != _PART), key=_age)
+    left = [path for path in there if path.suffix == _PART and _age(path) > _STALE]
+    for path in (*made[KEPT:], *left):
         _remove(path)
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since ``path`` was used; 0 if another process has just removed it."""
+    with suppress(FileNotFoundError):
+        return time.time() - path.stat().st_mtime
+    return 0.0
 
 
 def _remove(path: Path) -> None:
@@ -117,7 +158,7 @@ def locked(folder: Path) -> Iterator[None]:
     A lock saves the others from doing the same work again. What is written is safe without:
     it has a name of its own until it is whole.
     """
-    with explained(folder):
+    with _usable(folder):
         lock = (folder / "lock").open("wb")
     with lock:
         with suppress(OSError):
@@ -130,17 +171,26 @@ def own_folder() -> Path:
 
     Raises
     ------
-    CaffeError
-        Someone else owns the folder or can write to it.
+    HostFolderError
+        It cannot be made, or someone else owns the folder or can write to it.
     """
     root = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir()
     folder = Path(root) / f"bigdl-caffe-{os.getuid()}"
-    with explained(folder):
+    with _usable(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
-        raise CaffeError(
+        raise HostFolderError(
             f"{folder} belongs to someone else or is open to others: "
             "remove it, or point spark.local.dir elsewhere"
         )
     return folder
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    try:
+        with explained(folder):
+            yield
+    except CaffeError as error:
+        raise HostFolderError(*error.problems) from error
