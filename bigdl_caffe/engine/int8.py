@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import nn
@@ -21,17 +21,22 @@ from bigdl_caffe.engine.int8_layers import (
     Dequantize,
     Int8Layer,
     Int8MaxPool,
+    Pack,
     Quantize,
 )
 from bigdl_caffe.engine.program import Op, Program
 from bigdl_caffe.graph.ir import Shape
+from bigdl_caffe.nn import quantized
+from bigdl_caffe.nn.convolution import Convolution
+from bigdl_caffe.nn.dense import InnerProduct
 from bigdl_caffe.nn.elementwise import Concat
 from bigdl_caffe.nn.pooling import MaxPool
-from bigdl_caffe.nn.quantized import Round, Whole, is_int8, with_floats
+from bigdl_caffe.nn.quantized import Round, Whole, is_int8
 from bigdl_caffe.weights.scheme import LEAST, MOST, Scheme, Steps
 
 MADE, FLOATS = ":made", ":floats"
-"""Behind a value's name: what is to be rounded yet; the floats that its whole numbers mean."""
+"""Behind a value's name: what is to be rounded yet; the floats that its whole numbers mean.
+Behind that of a weight, too."""
 
 
 @cache
@@ -70,16 +75,20 @@ def _in_floats(op: Op, values: Mapping[str, Steps]) -> Callable[..., object]:
 
 def multiplied_out(program: Program) -> Program:
     """Return ``program`` with float weights, for a net whose weights alone are int8."""
-    return program.with_ops([replace(op, module=_multiplied_out(op)) for op in program.ops])
+    return program.with_ops([with_floats(op, lambda name, make: make()) for op in program.ops])
 
 
-def _multiplied_out(op: Op) -> Callable[..., object]:
+def with_floats(op: Op, pack: Pack) -> Op:
+    """Return ``op`` with float weights, which ``pack`` keeps or knows if they are int8 yet."""
     joined = op.module if isinstance(op.module, Joined) else None
     first = joined.first if joined else op.module
     if not is_int8(first):
-        return op.module
-    floats = with_floats(first)  # type: ignore[arg-type]  # it is_int8
-    return Joined(floats, joined.activation, joined.adds) if joined else floats
+        return op
+    assert isinstance(first, (Convolution, InnerProduct))  # it is_int8
+    weight = pack(op.layers[0] + FLOATS, partial(quantized.multiplied_out, first))
+    floats = quantized.with_weight(first, weight)
+    module = Joined(floats, joined.activation, joined.adds) if joined else floats
+    return replace(op, module=module)
 
 
 Rounding = Callable[[Steps], nn.Module]
@@ -144,9 +153,9 @@ class _Placing:
             module = Int8MaxPool(op.module) if isinstance(op.module, MaxPool) else op.module
             self.ops.append(replace(op, module=module))
         else:
-            module = _multiplied_out(op)
+            floats = with_floats(op, lambda name, make: make())
             reads = tuple(self._as_floats(v) for v in op.reads)
-            self.ops += _rounded(replace(op, module=module, reads=reads), self.values, Quantize)
+            self.ops += _rounded(replace(floats, reads=reads), self.values, Quantize)
 
     def _place_layer(self, i: int, op: Op, first: object, joined: Joined | None) -> None:
         activation = joined.activation if joined else NO_ACTIVATION

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bigdl_caffe.engine import winograd
+from bigdl_caffe.engine import int8, winograd
 from bigdl_caffe.engine.channels_last import quick
 from bigdl_caffe.engine.fused import NO_ACTIVATION, Activation, Joined, activation
 from bigdl_caffe.engine.int8_layers import AnyLayout, Int8Layer
@@ -84,14 +84,20 @@ class _Lowering:
             shape = (self.rows[0], *self.shapes[op.reads[0]][1:])
             return replace(op, module=self._convolution(op.layers[0], first, shape, *how))
         if type(first) is InnerProduct and not first.transpose and self.rows[1] > 1:
-            rows = self.rows[1]
-            weight = first.weight.detach()
-            if self.products:
-                weight = self.pack(op.layers[0], lambda: pack_product(first, rows))
-            return replace(op, module=PackedProduct(first, weight, how[0]))
-        if _takes_any_layout(first):
-            return replace(op, module=quick(op.module))
-        return replace(op, module=Contiguous(op.module))
+            return replace(op, module=self._product(op.layers[0], first, how[0]))
+        floats = int8.with_floats(op, self.pack).module
+        return replace(op, module=quick(floats) if _takes_any_layout(first) else Contiguous(floats))
+
+    def _product(self, name: str, first: InnerProduct, activation: Activation) -> nn.Module:
+        plain = self._plain(name, first)
+        weight = plain.weight.detach()
+        if self.products:
+            weight = self.pack(name, lambda: pack_product(with_floats(first), self.rows[1]))
+        return PackedProduct(plain, weight, activation)
+
+    def _plain(self, name: str, first: Layer) -> Layer:
+        """Return a layer as it is, its weights multiplied out if they are int8."""
+        return int8.floats
 
     def _convolution(
         self, name: str, first: Convolution, shape: Shape, activation: Activation, adds: bool

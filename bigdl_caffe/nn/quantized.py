@@ -32,12 +32,21 @@ def scales_of(layer: Layer) -> Tensor:
 
 
 def with_floats(layer: Layer) -> Layer:
-    """Return ``layer`` with its weights multiplied out: new memory."""
+    """Return ``layer`` with its weights multiplied out, in new memory; itself if they are floats."""
+    return with_weight(layer, multiplied_out(layer)) if is_int8(layer) else layer
+
+
+def with_weight(layer: Layer, weight: Tensor) -> Layer:
+    """Return an int8 ``layer`` with a float ``weight`` in its place."""
     floats = copy.copy(layer)
     floats._buffers, floats._parameters = {}, dict(layer._parameters)
-    scales = scales_of(layer).view(-1, *[1] * (layer.weight.dim() - 1))
-    floats._parameters["weight"] = nn.Parameter(layer.weight * scales, requires_grad=False)
+    floats._parameters["weight"] = nn.Parameter(weight, requires_grad=False)
     return floats
+
+
+def multiplied_out(layer: Layer) -> Tensor:
+    """Return what an int8 layer's weights mean: new memory."""
+    return layer.weight * scales_of(layer).view(-1, *[1] * (layer.weight.dim() - 1))
 
 
 def product(layer: Layer, x: Tensor, weight: Tensor) -> Tensor:
