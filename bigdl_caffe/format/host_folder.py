@@ -89,8 +89,8 @@ def read_once(kind: str, name: str, make: Callable[[Path], None], read: Callable
 
 
 def told_once(
-    kind: str, name: str, find_out: Callable[[], str], read: Callable[[str], T] = str
-) -> T:
+    kind: str, name: str, find_out: Callable[[], str], check: Callable[[str], object] = str
+) -> str:
     """Return a text that the first process here finds out; each for itself on a full disk.
 
     What ``find_out`` raises is told to nobody else: the next process tries again.
@@ -101,9 +101,8 @@ def told_once(
         As for `made_once`.
     find_out : callable
         Returns the text.
-    read : callable
-        Returns what the text means; raises what it likes for one that is damaged, which is then
-        found out anew.
+    check : callable
+        Raises what it likes for a text that is damaged, which is then found out anew.
     """
     found: list[str] = []
 
@@ -111,11 +110,16 @@ def told_once(
         found.append(find_out())
         path.write_text(found[-1], encoding="utf-8")
 
+    def read(path: Path) -> str:
+        text = path.read_text(encoding="utf-8")
+        check(text)
+        return text
+
     try:
-        return read_once(kind, name, write, lambda path: read(path.read_text(encoding="utf-8")))
+        return read_once(kind, name, write, read)
     except (OSError, HostFolderError) as error:
         each_for_itself(error)
-        return read(found[-1] if found else find_out())
+        return found[-1] if found else find_out()
 
 
 def each_for_itself(error: Exception) -> None:

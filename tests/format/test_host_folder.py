@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from bigdl_caffe.format.host_folder import KEPT, locked, made_once, own_folder, 
 @pytest.fixture(autouse=True)
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
+    host_folder._warn.cache_clear()
 
 
 def test_it_is_made_once() -> None:
@@ -57,6 +60,20 @@ def test_those_used_last_are_kept() -> None:
     assert left == {"first", *(str(i) for i in range(4, KEPT + 3))}
 
 
+def test_what_killed_makers_left_goes() -> None:
+    """Neither a folder that is being made now, nor the files that are whole, make room for it."""
+    folder = made_once("kind", "0", Path.touch).parent
+    for name, age in (("old", 4000), ("new", 0)):
+        (folder / f"{name}.part").mkdir()
+        (folder / f"{name}.part" / "half").touch()
+        then = time.time() - age
+        os.utime(folder / f"{name}.part", (then, then))
+    for i in range(1, KEPT):
+        made_once("kind", f"{i}", Path.touch)
+    left = {path.name for path in folder.iterdir()} - {"lock"}
+    assert left == {"new.part", *(str(i) for i in range(KEPT))}
+
+
 def test_what_is_damaged_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
     made_once("kind", "name", lambda path: path.mkdir())  # another thing than a file
     text = read_once("kind", "name", lambda path: path.write_text("whole"), Path.read_text)
@@ -90,6 +107,28 @@ def test_on_a_full_disk_each_finds_out_for_itself(
     monkeypatch.setattr(host_folder.tempfile, "TemporaryDirectory", full)
     assert told_once("kind", "name", lambda: "known") == "known"
     assert os.strerror(28) in caplog.text
+
+
+def test_a_text_that_is_damaged_is_found_out_anew() -> None:
+    made_once("kind", "name", lambda path: path.write_text("{"))
+    assert told_once("kind", "name", lambda: "1", json.loads) == "1"
+    assert told_once("kind", "name", lambda: "2", json.loads) == "1"
+
+
+def test_what_fails_is_told_to_nobody() -> None:
+    def find_out() -> str:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        told_once("kind", "name", find_out)
+    assert told_once("kind", "name", lambda: "known") == "known"
+
+
+def test_without_a_folder_each_finds_out_for_itself(caplog: pytest.LogCaptureFixture) -> None:
+    own_folder().chmod(0o755)
+    assert [told_once("kind", name, lambda: "known") for name in "ab"] == ["known"] * 2
+    assert len(caplog.records) == 1
+    assert "open to others" in caplog.text
 
 
 def test_a_folder_that_is_open_to_others_is_refused() -> None:
