@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 
 import torch
 from torch import nn
@@ -21,22 +21,17 @@ from bigdl_caffe.engine.int8_layers import (
     Dequantize,
     Int8Layer,
     Int8MaxPool,
-    Pack,
     Quantize,
 )
 from bigdl_caffe.engine.program import Op, Program
 from bigdl_caffe.graph.ir import Shape
-from bigdl_caffe.nn import quantized
-from bigdl_caffe.nn.convolution import Convolution
-from bigdl_caffe.nn.dense import InnerProduct
 from bigdl_caffe.nn.elementwise import Concat
 from bigdl_caffe.nn.pooling import MaxPool
-from bigdl_caffe.nn.quantized import Round, Whole, is_int8
+from bigdl_caffe.nn.quantized import Keep, Layer, Round, Whole, is_int8, with_floats
 from bigdl_caffe.weights.scheme import LEAST, MOST, Scheme, Steps
 
 MADE, FLOATS = ":made", ":floats"
-"""Behind a value's name: what is to be rounded yet; the floats that its whole numbers mean.
-Behind that of a weight, too."""
+"""Behind a value's name: what is to be rounded yet; the floats that its whole numbers mean."""
 
 
 @cache
@@ -67,7 +62,7 @@ def _in_floats(op: Op, values: Mapping[str, Steps]) -> Callable[..., object]:
     if not is_int8(first):
         return op.module
     steps = values.get(op.reads[0])
-    whole = Whole(first, steps.scale if steps else None)  # type: ignore[arg-type]  # it is_int8
+    whole = Whole(first, steps.scale if steps else None)
     if joined is None:
         return whole
     return Joined(whole, joined.activation, joined.adds)  # type: ignore[arg-type]  # as good a first
@@ -75,20 +70,19 @@ def _in_floats(op: Op, values: Mapping[str, Steps]) -> Callable[..., object]:
 
 def multiplied_out(program: Program) -> Program:
     """Return ``program`` with float weights, for a net whose weights alone are int8."""
-    return program.with_ops([with_floats(op, lambda name, make: make()) for op in program.ops])
+    return program.with_ops([replace(op, module=in_float_weights(op.module)) for op in program.ops])
 
 
-def with_floats(op: Op, pack: Pack) -> Op:
-    """Return ``op`` with float weights, which ``pack`` keeps or knows if they are int8 yet."""
-    joined = op.module if isinstance(op.module, Joined) else None
-    first = joined.first if joined else op.module
+def in_float_weights(
+    module: Callable[..., object], keep: Keep = lambda make: make()
+) -> Callable[..., object]:
+    """Return an operation's module with float weights; see `nn.quantized.with_floats`."""
+    joined = module if isinstance(module, Joined) else None
+    first = joined.first if joined else module
     if not is_int8(first):
-        return op
-    assert isinstance(first, (Convolution, InnerProduct))  # it is_int8
-    weight = pack(op.layers[0] + FLOATS, partial(quantized.multiplied_out, first))
-    floats = quantized.with_weight(first, weight)
-    module = Joined(floats, joined.activation, joined.adds) if joined else floats
-    return replace(op, module=module)
+        return module
+    floats = with_floats(first, keep)
+    return Joined(floats, joined.activation, joined.adds) if joined else floats
 
 
 Rounding = Callable[[Steps], nn.Module]
@@ -153,11 +147,11 @@ class _Placing:
             module = Int8MaxPool(op.module) if isinstance(op.module, MaxPool) else op.module
             self.ops.append(replace(op, module=module))
         else:
-            floats = with_floats(op, lambda name, make: make())
+            module = in_float_weights(op.module)
             reads = tuple(self._as_floats(v) for v in op.reads)
-            self.ops += _rounded(replace(floats, reads=reads), self.values, Quantize)
+            self.ops += _rounded(replace(op, module=module, reads=reads), self.values, Quantize)
 
-    def _place_layer(self, i: int, op: Op, first: object, joined: Joined | None) -> None:
+    def _place_layer(self, i: int, op: Op, first: Layer, joined: Joined | None) -> None:
         activation = joined.activation if joined else NO_ACTIVATION
         (top,), others = op.writes, op.reads[1:]
         steps = self.values.get(top)
@@ -169,7 +163,7 @@ class _Placing:
         if not whole:
             others = tuple(self._as_floats(v) for v in others)
         layer = Int8Layer(
-            first,  # type: ignore[arg-type]  # it is_int8
+            first,
             activation,
             self.values[op.reads[0]],
             steps if whole else None,

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bigdl_caffe.engine import onednn
 from bigdl_caffe.engine.check import probe
-from bigdl_caffe.engine.int8 import shapes_in
 from bigdl_caffe.engine.int8_layers import Int8Layer
 from bigdl_caffe.engine.program import Op, Program, ProgramNet
 from bigdl_caffe.format.host_folder import told_once
@@ -28,21 +26,19 @@ TOLERANCE = 1e-4
 """How far a float may be off, of the largest. A whole number may be off by 1."""
 
 
-def unfit(opening: Opening, placed: Program) -> str | None:
+def unfit(opening: Opening, placed: Program, lowered: Program) -> str | None:
     """Return why the int8 kernels are not to be used here, or None; as `wrong_layer`.
 
     Of several processes of a host, one finds out for all.
     """
+    find_out = partial(_find_out, opening, placed, lowered)
     if not opening.shared:
-        return _find_out(opening, placed) or None
-    words = partial(_find_out, opening, placed)
-    return told_once("checked", f"{opening.key}-int8", words) or None
+        return find_out() or None
+    return told_once("checked", f"{opening.key}-int8", find_out) or None
 
 
-def _find_out(opening: Opening, placed: Program) -> str:
-    model, rows = opening.model, min(opening.rows, 2)
-    shapes = shapes_in(placed, model.net.shapes)
-    lowered = onednn.lowered(placed, shapes, (rows, rows), lambda name, make: make(), False)
+def _find_out(opening: Opening, placed: Program, lowered: Program) -> str:
+    model = opening.model
     wrong: list[str | None] = []
 
     def compute(feed: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -51,7 +47,7 @@ def _find_out(opening: Opening, placed: Program) -> str:
 
     model.reset()
     try:
-        model.through(compute, probe(model, opening.fetch, rows), opening.fetch)
+        model.through(compute, probe(model, opening.fetch, opening.rows), opening.fetch)
     except Exception as error:  # of any layer, the caller's own among them
         return f"they cannot be checked ({type(error).__name__}: {error})"
     finally:
@@ -67,7 +63,7 @@ def wrong_layer(placed: Program, lowered: Program, feed: Mapping[str, Tensor]) -
     placed : Program
         Of `engine.int8.in_kernels`, not packed.
     lowered : Program
-        The same, packed.
+        The same, packed: what will run.
     """
     wrong: list[str] = []
     ops = [

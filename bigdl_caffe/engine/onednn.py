@@ -9,22 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bigdl_caffe.engine import int8, winograd
+from bigdl_caffe.engine import winograd
 from bigdl_caffe.engine.channels_last import quick
 from bigdl_caffe.engine.fused import NO_ACTIVATION, Activation, Joined, activation
+from bigdl_caffe.engine.int8 import FLOATS, in_float_weights
 from bigdl_caffe.engine.int8_layers import AnyLayout, Int8Layer
 from bigdl_caffe.engine.program import Op, Program
 from bigdl_caffe.graph.ir import Shape
 from bigdl_caffe.nn import elementwise, normalization, pooling
 from bigdl_caffe.nn.convolution import Convolution
 from bigdl_caffe.nn.dense import InnerProduct
+from bigdl_caffe.nn.quantized import L, with_floats
 
 Pack = Callable[[str, Callable[[], Tensor]], Tensor]
 """Takes the name of a weight and what packs it; returns the packed weight."""
@@ -57,7 +59,8 @@ def lowered(
     rows : tuple of int
         The batch that convolutions, and that matrix products are packed for.
     pack : callable
-        Keeps each packed weight, or knows it.
+        Keeps each packed weight, or knows it; also those that stay as they lie, if they are
+        int8 and the net is not: multiplied out.
     products : bool
         Whether weights of matrix products are packed, too. As they lie, a product takes up to
         half as long again, which is a hundredth of VGG-16's time.
@@ -85,19 +88,20 @@ class _Lowering:
             return replace(op, module=self._convolution(op.layers[0], first, shape, *how))
         if type(first) is InnerProduct and not first.transpose and self.rows[1] > 1:
             return replace(op, module=self._product(op.layers[0], first, how[0]))
-        floats = int8.with_floats(op, self.pack).module
+        floats = in_float_weights(op.module, lambda make: self.pack(op.layers[0] + FLOATS, make))
         return replace(op, module=quick(floats) if _takes_any_layout(first) else Contiguous(floats))
 
     def _product(self, name: str, first: InnerProduct, activation: Activation) -> nn.Module:
+        """Return a matrix product, packed if that is wanted."""
         plain = self._plain(name, first)
         weight = plain.weight.detach()
         if self.products:
             weight = self.pack(name, lambda: pack_product(with_floats(first), self.rows[1]))
         return PackedProduct(plain, weight, activation)
 
-    def _plain(self, name: str, first: Layer) -> Layer:
-        """Return a layer as it is, its weights multiplied out if they are int8."""
-        return int8.floats
+    def _plain(self, name: str, first: L) -> L:
+        """Return a layer with weights that are floats and lie as Caffe has them."""
+        return with_floats(first, partial(self.pack, name + FLOATS))
 
     def _convolution(
         self, name: str, first: Convolution, shape: Shape, activation: Activation, adds: bool
@@ -105,9 +109,10 @@ class _Lowering:
         """Return the quickest form of a convolution of bottoms of ``shape``."""
         tiles = winograd.tiles(first, shape)
         if tiles:
-            weight = self.pack(name, lambda: winograd.pack_weight(first, tiles))
-            return winograd.WinogradConvolution(first, weight, tiles, activation, adds)
-        weight = self.pack(name, lambda: pack_convolution(first, shape))
+            weight = self.pack(name, lambda: winograd.pack_weight(with_floats(first), tiles))
+            plain = self._plain(name, first)
+            return winograd.WinogradConvolution(plain, weight, tiles, activation, adds)
+        weight = self.pack(name, lambda: pack_convolution(with_floats(first), shape))
         return PackedConvolution(first, weight, activation, adds)
 
 

@@ -1,4 +1,4 @@
-"""Packed weights in one file a host, which all its processes map.
+"""Packed weights in one file a host, which all its processes map; plain tensors, too.
 
 torch packs weights into memory of its own. The file holds the same bytes and oneDNN's words on
 how they lie; the tensors made over its mapping share the page cache. torch hands out that
@@ -15,7 +15,7 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -30,33 +30,42 @@ from bigdl_caffe.graph.ir import Shape
 ALIGNMENT = 4096
 _END = struct.Struct("<QI4s")
 """Bytes of the index, its checksum, and what such files end with."""
-_MARK = b"bcp2"
+_MARK = b"bcp3"
 
 Item = tuple[str, Tensor]
 _Said = tuple[int, int, list[int], str, str]
-"""Of a weight: start and size in bytes, shape, oneDNN's words, and the type of its numbers."""
+"""Of a weight: start and size in bytes, shape, oneDNN's words ("" for a plain one), and the type
+of its numbers."""
 
 
 def write_packed(out: IO[bytes], items: Iterable[Item]) -> None:
-    """Write packed weights as they come: each is dropped before the next one is made."""
+    """Write packed, and plain, weights as they come: each is dropped before the next is made."""
     index, end = {}, 0
-    for name, tensor in items:
-        size = int(torch.ops.mkldnn._nbytes(tensor))
-        raw = (ctypes.c_char * size).from_address(torch.ops.mkldnn.data_ptr(tensor))
-        words = torch.ops.mkldnn._get_mkldnn_serialized_md(tensor).numpy().tobytes()
+    for name, made in items:
+        tensor = made if made.is_mkldnn else made.contiguous()
+        size, address, words = _lies(tensor)
+        raw = (ctypes.c_char * size).from_address(address)
         kind = str(tensor.dtype).removeprefix("torch.")
         index[name] = (end, size, list(tensor.shape), base64.b64encode(words).decode(), kind)
         out.write(raw)
         out.write(b"\0" * (-size % ALIGNMENT))
         end += size + -size % ALIGNMENT
-        del tensor, raw
+        del made, tensor, raw
     text = json.dumps(index).encode()
     out.write(text)
     out.write(_END.pack(len(text), zlib.crc32(text), _MARK))
 
 
-def read_packed(path: Path) -> Mapping[str, Tensor]:
-    """Map the file of `write_packed`; the tensors are good as long as the mapping returned is.
+def _lies(tensor: Tensor) -> tuple[int, int, bytes]:
+    """Return a tensor's bytes, its address, and oneDNN's words on how it lies there."""
+    if not tensor.is_mkldnn:
+        return tensor.nbytes, tensor.data_ptr(), b""
+    size, address = int(torch.ops.mkldnn._nbytes(tensor)), torch.ops.mkldnn.data_ptr(tensor)
+    return size, address, torch.ops.mkldnn._get_mkldnn_serialized_md(tensor).numpy().tobytes()
+
+
+def read_packed(path: Path) -> dict[str, Tensor]:
+    """Map the file of `write_packed`: the mapping stays as long as a tensor does.
 
     Raises
     ------
@@ -68,14 +77,21 @@ def read_packed(path: Path) -> Mapping[str, Tensor]:
             raise _damaged(path)
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     index = _index(memory, path)
+    return {name: _tensor(memory, *said) for name, said in index.items()}
+
+
+def _tensor(
+    memory: mmap.mmap, start: int, size: int, shape: list[int], words: str, kind: str
+) -> Tensor:
+    """Return a tensor over its part of ``memory``, which it keeps."""
+    if not words:
+        dtype: torch.dtype = getattr(torch, kind)
+        count = size // dtype.itemsize
+        return torch.frombuffer(memory, dtype=dtype, count=count, offset=start).view(shape)
     base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    return Mapped(
-        memory,
-        {
-            name: _over(base + start, tuple(shape), base64.b64decode(words), kind)
-            for name, (start, _, shape, words, kind) in index.items()
-        },
-    )
+    tensor = _over(base + start, tuple(shape), base64.b64decode(words), kind)
+    vars(tensor)["memory"] = memory  # torch keeps what is in there as long as the C++ tensor
+    return tensor
 
 
 def _index(memory: mmap.mmap, path: Path) -> Mapping[str, _Said]:
@@ -93,14 +109,6 @@ def _index(memory: mmap.mmap, path: Path) -> Mapping[str, _Said]:
 
 def _damaged(path: Path) -> CaffeFormatError:
     return CaffeFormatError(f"{path} is no whole file of packed weights: delete it")
-
-
-class Mapped(dict[str, Tensor]):
-    """Tensors by name, and the memory that they lie in."""
-
-    def __init__(self, memory: mmap.mmap, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__(tensors)
-        self.memory = memory
 
 
 @cache
@@ -130,7 +138,9 @@ def _functions() -> Any:
         *(_int, ctypes.c_char_p, _long),  # layout
     ]
     kinds = ("dtype_float32", "dtype_int8", "device_type_cpu", "layout__mkldnn")
-    return make, {kind: getattr(library, f"aoti_torch_{kind}")() for kind in kinds}
+    delete = library.aoti_torch_delete_tensor_object
+    delete.restype, delete.argtypes = _int, [_address]
+    return make, delete, {kind: getattr(library, f"aoti_torch_{kind}")() for kind in kinds}
 
 
 @cache
@@ -140,8 +150,8 @@ def _steal() -> Callable[[Any], Tensor]:
 
 
 def _over(address: int, shape: Shape, words: bytes, kind: str) -> Tensor:
-    """Return a packed tensor over memory that outlives it."""
-    make, kinds = _functions()
+    """Return a packed tensor over memory that has to outlive it."""
+    make, delete, kinds = _functions()
     dtype, device = kinds[f"dtype_{kind}"], kinds["device_type_cpu"]
     layout = kinds["layout__mkldnn"]
     sizes, strides = (_long * len(shape))(*shape), (_long * len(shape))()
@@ -151,10 +161,7 @@ def _over(address: int, shape: Shape, words: bytes, kind: str) -> Tensor:
         raise RuntimeError("torch made no tensor over the file of packed weights")
     capsule = ctypes.pythonapi.PyCapsule_New
     capsule.restype, capsule.argtypes = ctypes.py_object, [_address, ctypes.c_char_p, _address]
-    return _steal()(capsule(made, None, None))
-
-
-def each(names: Mapping[str, Callable[[], Tensor]]) -> Iterator[Item]:
-    """Yield the weights by name, each packed when its turn comes."""
-    for name, make in names.items():
-        yield name, make()
+    tensor = _steal()(capsule(made, None, None))
+    if getattr(tensor, "_use_count", lambda: 1)() > 1:  # torch copies what it says that it steals
+        delete(made)
+    return tensor

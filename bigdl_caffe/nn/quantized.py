@@ -7,6 +7,9 @@ integer kernels give but for the last bits.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
+from typing import TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +19,11 @@ from bigdl_caffe.nn.convolution import Convolution
 from bigdl_caffe.nn.dense import InnerProduct
 
 Layer = Convolution | InnerProduct
+L = TypeVar("L", bound=Layer)
+Keep = Callable[[Callable[[], Tensor]], Tensor]
 
 
-def is_int8(module: object) -> bool:
+def is_int8(module: object) -> TypeGuard[Layer]:
     """Return whether a layer's weight is int8, its channels' scales beside it."""
     if not isinstance(module, (Convolution, InnerProduct)):
         return False
@@ -31,21 +36,24 @@ def scales_of(layer: Layer) -> Tensor:
     return scales
 
 
-def with_floats(layer: Layer) -> Layer:
-    """Return ``layer`` with its weights multiplied out, in new memory; itself if they are floats."""
-    return with_weight(layer, multiplied_out(layer)) if is_int8(layer) else layer
+def with_floats(layer: L, keep: Keep = lambda make: make()) -> L:
+    """Return ``layer`` with its weights multiplied out; itself if they are floats already.
 
-
-def with_weight(layer: Layer, weight: Tensor) -> Layer:
-    """Return an int8 ``layer`` with a float ``weight`` in its place."""
+    Parameters
+    ----------
+    keep : callable
+        Takes what makes the weights, in new memory; returns them, or the same from elsewhere.
+    """
+    if not is_int8(layer):
+        return layer
     floats = copy.copy(layer)
     floats._buffers, floats._parameters = {}, dict(layer._parameters)
+    weight = keep(partial(_multiplied_out, layer))
     floats._parameters["weight"] = nn.Parameter(weight, requires_grad=False)
     return floats
 
 
-def multiplied_out(layer: Layer) -> Tensor:
-    """Return what an int8 layer's weights mean: new memory."""
+def _multiplied_out(layer: Layer) -> Tensor:
     return layer.weight * scales_of(layer).view(-1, *[1] * (layer.weight.dim() - 1))
 
 
