@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bigdl_caffe.engine.check import probe
 from bigdl_caffe.engine.int8_layers import Int8Layer
+from bigdl_caffe.engine.memory import is_out_of_memory
 from bigdl_caffe.engine.program import Op, Program, ProgramNet
 from bigdl_caffe.format.host_folder import told_once
 
@@ -49,6 +50,8 @@ def _find_out(opening: Opening, placed: Program, lowered: Program) -> str:
     try:
         model.through(compute, probe(model, opening.fetch, opening.rows), opening.fetch)
     except Exception as error:  # of any layer, the caller's own among them
+        if is_out_of_memory(error):
+            raise
         return f"they cannot be checked ({type(error).__name__}: {error})"
     finally:
         model.reset()

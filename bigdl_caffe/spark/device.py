@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bigdl_caffe.engine.memory import is_out_of_memory as is_out_of_memory
 from bigdl_caffe.errors import CaffeError
 
 if TYPE_CHECKING:
@@ -61,10 +62,3 @@ def use_exact_floats(device: torch.device) -> None:
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that memory was lacking, of the host or of the device."""
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError) and "allocate memory" in str(error)
-    )

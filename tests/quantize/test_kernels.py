@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 
 from bigdl_caffe import Model
 from bigdl_caffe.engine import int8, int8_check
-from bigdl_caffe.engine.int8_layers import Int8Convolution, Int8Layer
+from bigdl_caffe.engine.check import probe
+from bigdl_caffe.engine.int8_layers import Int8Convolution, Int8Layer, Int8MaxPool
 from bigdl_caffe.engine.passes import optimised
 from bigdl_caffe.engine.program import ProgramNet, program
 from bigdl_caffe.quantize.model import QuantizedModel
@@ -84,6 +86,25 @@ def test_a_wrong_kernel_is_not_used(
     feed = {"x": noise(4)}
     np.testing.assert_array_equal(model.predict(feed), model.run(feed)["fc"])
     assert "int8 kernels are not used: 'a' is off by" in caplog.text
+
+
+@needs_int8
+def test_what_is_wrong_between_the_layers_is_seen(
+    model: QuantizedModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    right = Int8MaxPool.forward
+    monkeypatch.setattr(Int8MaxPool, "forward", lambda self, x: right(self, x).flip(1))
+    feed = {"x": noise(4)}
+    np.testing.assert_array_equal(model.predict(feed), model.run(feed)["fc"])
+    assert re.search(r"engine 'torch' is not used: 'fc' is only -?\d+ dB above", caplog.text)
+
+
+def test_it_is_checked_on_numbers_of_the_size_of_its_own(tmp_path: Path) -> None:
+    model = residual(tmp_path).quantize(noise(8) * 50 + 200)
+    made = probe(model, ("fc",), 2)["x"]
+    assert made.shape == (2, 3, 12, 12)
+    assert 150 < made.mean() < 250, "the range has 0 in it"
+    assert 25 < made.std() < 100
 
 
 @needs_int8
