@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from bigdl_caffe.engine.check import departure
+from bigdl_caffe.engine.memory import is_out_of_memory
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format.host_folder import told_once
 from bigdl_caffe.verify.feeds import make_feed
@@ -60,8 +61,10 @@ def open_auto(opening: Opening) -> Compute:
         opened = _opened(opening, names)
         return opened[_quickest(_times(opening, opened))]
     key = f"{opening.key}-{'-'.join(names)}-{_here(names)}"
-    told = told_once("auto", key, lambda: json.dumps(_times(opening, _opened(opening, names))))
-    return _open(_quickest(json.loads(told)), opening)
+    told = told_once(
+        "auto", key, lambda: json.dumps(_times(opening, _opened(opening, names))), _best
+    )
+    return _open(_best(told), opening)
 
 
 def candidates() -> tuple[str, ...]:
@@ -89,6 +92,13 @@ def _here(names: tuple[str, ...]) -> str:
     return "-".join(found)
 
 
+def _best(told: str) -> str:
+    """Return the quickest engine, of times as they are written; raise for what is no such text."""
+    from bigdl_caffe.engine.opening import find  # it has this engine among its own
+
+    return find(_quickest({name: float(time) for name, time in json.loads(told).items()})).name
+
+
 def _quickest(times: Mapping[str, float]) -> str:
     return min(times, key=lambda name: times[name])
 
@@ -99,9 +109,10 @@ def _opened(opening: Opening, names: tuple[str, ...]) -> dict[str, Compute]:
     for name in names:
         try:
             compute = _open(name, opening)
-            run = partial(_run, opening, compute)
-            reason = departure(run, opening.model, opening.fetch, opening.rows)
+            reason = departure(opening.run_by(compute), opening.model, opening.fetch, opening.rows)
         except Exception as error:  # of another's engine, too: it is left out
+            if is_out_of_memory(error):
+                raise
             kind = "" if isinstance(error, CaffeError) else f"{type(error).__name__}: "
             reason = f"{kind}{error}"
         if reason:
@@ -118,15 +129,11 @@ def _open(name: str, opening: Opening) -> Compute:
     return made(opening) if made else partial(opening.model.module, fetch=opening.fetch)
 
 
-def _run(opening: Opening, compute: Compute, feed: Mapping[str, Array]) -> dict[str, Array]:
-    return opening.model.through(compute, feed, opening.fetch)
-
-
 def _times(opening: Opening, engines: Mapping[str, Compute]) -> dict[str, float]:
     """Return the median seconds of a batch by each engine, timed in turn."""
     if len(engines) == 1:
         return dict.fromkeys(engines, 0.0)
-    runs = {name: partial(_run, opening, compute) for name, compute in engines.items()}
+    runs = {name: opening.run_by(compute) for name, compute in engines.items()}
     feed = _batch(opening)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():

@@ -33,11 +33,9 @@ def opened(model: Model, name: str, fetch: tuple[str, ...], rows: int) -> Run:
     net = model if live else sent(model, name, fetch)
     opening = Opening(net, fetch, rows)
     net.reset()
-    return kept(
-        model,
-        (name, fetch, rows, live or net.content_hash if model.exposed else ""),
-        lambda: open_engine(name, opening),
-    )
+    state = live or net.content_hash if model.exposed else ""
+    key = (name, fetch, rows, torch.get_num_threads(), state)  # sessions keep to their threads
+    return kept(model, key, lambda: open_engine(name, opening))
 
 
 def at_once(name: str, rows: int, row_wise: bool) -> int:

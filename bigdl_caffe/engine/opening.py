@@ -71,6 +71,10 @@ class Opening:
         words = f"{self.model.content_hash} {self.fetch} {self.rows} {self.salt} {where}"
         return hashlib.sha256(words.encode()).hexdigest()
 
+    def run_by(self, compute: Compute) -> Run:
+        """Return what computes arrays as ``compute`` does tensors."""
+        return partial(self.model.through, compute, fetch=self.fetch)
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -146,7 +150,7 @@ def open_engine(name: str, opening: Opening) -> Run:
     """Return what computes ``opening.fetch``, checked on a made-up batch to be right.
 
     Where the engine's numbers depart from the exact path's by more than
-    `bigdl_caffe.engine.check.TOLERANCE`, or it fails to open in a way that no one has foreseen,
+    `bigdl_caffe.engine.check` lets them, or it fails to open in a way that no one has foreseen,
     the exact path is returned, with a warning. In the TRAIN phase it always is: Dropout is random
     there, and BatchNorm learns from what it sees.
 
@@ -155,13 +159,13 @@ def open_engine(name: str, opening: Opening) -> Run:
     CaffeError
         For an engine that is unknown, lacks packages here, or refuses the model.
     """
-    model, fetch = opening.model, opening.fetch
+    model = opening.model
     engine = _taking(model, name)
-    exact = partial(model.run, fetch=fetch)
+    exact = partial(model.run, fetch=opening.fetch)
     if engine.open is None or model.net.phase == "TRAIN":
         return exact
     try:
-        run = partial(_run, model, engine.open(opening), fetch)
+        run = opening.run_by(engine.open(opening))
         reason = _checked(engine, opening, run)
     except CaffeError:  # which says what to do
         raise
@@ -204,12 +208,6 @@ def find(name: str) -> Engine:
     if name not in ENGINES:
         raise CaffeError(f"engine is '{name}': give one of {', '.join(ENGINES)}")
     return ENGINES[name]
-
-
-def _run(
-    model: Model, compute: Compute, fetch: tuple[str, ...], feed: Mapping[str, Array]
-) -> dict[str, Array]:
-    return model.through(compute, feed, fetch)
 
 
 def _checked(engine: Engine, opening: Opening, run: Run) -> str | None:

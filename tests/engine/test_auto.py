@@ -77,6 +77,20 @@ def test_a_host_times_once_and_remembers(monkeypatch: pytest.MonkeyPatch) -> Non
     open_engine("auto", replace(given, model=digits()))
 
 
+@pytest.mark.parametrize("damaged", ["", "{}", "[1]", '{"warp": 1}', '{"torch": null}'])
+def test_times_that_are_damaged_are_measured_anew(
+    damaged: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = digits()
+    given = Opening(model, model.outputs, 3, shared=True, salt=damaged)
+    monkeypatch.setenv(auto.ASKED, "torch")
+    open_engine("auto", given)
+    told = [path for path in (own_folder() / "auto").iterdir() if given.key in path.name]
+    assert [path.write_text(damaged) for path in told] == [len(damaged)]
+    open_engine("auto", given)
+    assert set(json.loads(told[0].read_text())) == {"torch"}
+
+
 def test_the_log_tells_the_times(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -109,20 +109,15 @@ def test_threads_of_one_process_may_open_at_once(rows: np.ndarray) -> None:
     assert_close(model.predict(rows), model.run({"data": rows})["prob"], "prob")
 
 
-def test_one_process_finds_out_for_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
-) -> None:
-    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
-    checked = []
-    true = opening.departure
-    monkeypatch.setattr(opening, "departure", lambda *how: checked.append(1) or true(*how))
-    with_engine(monkeypatch, off_by(1e-3))
-    for _ in range(2):
-        open_engine("odd", Opening(digits(), ("prob",), 4, shared=True))
-    assert len(checked) == 1
-    assert caplog.text.count("off by") == 2
-    open_engine("odd", Opening(digits(), ("prob",), 4, shared=True, salt="another layer"))
-    assert len(checked) == 2
+def test_other_threads_are_another_opening(rows: np.ndarray) -> None:
+    model, before = digits(), torch.get_num_threads()
+    run = opened(model, "torch", ("prob",), 4)
+    try:
+        torch.set_num_threads(before + 1)
+        assert opened(model, "torch", ("prob",), 4) is not run
+    finally:
+        torch.set_num_threads(before)
+    assert opened(model, "torch", ("prob",), 4) is run
 
 
 def test_keys_tell_what_computes() -> None:
