@@ -23,7 +23,7 @@ from pyspark import TaskContext, cloudpickle
 
 from bigdl_caffe.engine.local import kept
 from bigdl_caffe.engine.opening import Opening, Run, open_engine
-from bigdl_caffe.format.host_folder import own_folder
+from bigdl_caffe.format.host_folder import HostFolderError, own_folder
 from bigdl_caffe.layers.registry import Layer, registry, type_key
 from bigdl_caffe.spark.batches import ScoreJob, score_batches
 from bigdl_caffe.spark.device import DTYPES, task_device, use_exact_floats
@@ -133,10 +133,9 @@ def open_model(shipped: Shipped, converters: bytes, device: torch.device, dtype:
 
 def _announce(shipped: Shipped, device: torch.device, dtype: str, seconds: float) -> None:
     """Say in the executor's log, once, what its workers compute with and on."""
-    mark = own_folder() / f"said-{os.getppid()}"
     try:
-        mark.touch(mode=0o600, exist_ok=False)
-    except OSError:  # it was said; or the disk is full, which a line in a log is no reason to tell
+        (own_folder() / f"said-{os.getppid()}").touch(mode=0o600, exist_ok=False)
+    except (OSError, HostFolderError):  # it was said; or a mark that it was cannot be made
         return
     size = f"{shipped.parcel.size / 1e6:.1f} MB, way '{shipped.way}', opened in {seconds:.2f} s"
     place = device if device.type == "cuda" else "the CPU (Spark assigned no GPU)"
