@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from bigdl_caffe import Model
 from bigdl_caffe.engine import opening
@@ -68,3 +69,11 @@ def test_without_a_folder_each_process_opens_for_itself(rows: np.ndarray, caplog
         assert_close(run({"data": rows})["prob"], model.run({"data": rows})["prob"], "prob")
     (record,) = caplog.records
     assert "open to others" in record.getMessage()
+
+
+def test_a_worker_without_a_folder_scores_unannounced(capsys: Any) -> None:
+    from bigdl_caffe.spark.worker import _announce
+
+    host_folder.own_folder().chmod(0o755)
+    _announce(None, torch.device("cpu"), "float32", 0.0)
+    assert capsys.readouterr().err == ""
