@@ -20,6 +20,7 @@ from bigdl_caffe.graph.slice import ancestors, check_blobs
 from bigdl_caffe.layers.assemble import Assembled
 from bigdl_caffe.layers.registry import Layer
 from bigdl_caffe.nn.net import CaffeNet, blob_list
+from bigdl_caffe.transfer import to_device, to_host
 from bigdl_caffe.weights.install import build_module
 from bigdl_caffe.weights.slots import Slot
 from bigdl_caffe.weights.table import WeightTable
@@ -154,10 +155,9 @@ class Runner:
         arrays = feeding.check_feed(feed, self.net, fetch, module.generated)
         self.shapes_at({blob: array.shape for blob, array in arrays.items()}, fetch)
         like = next(module.parameters(), torch.empty(0))
-        tensors = {blob: torch.from_numpy(array).to(like) for blob, array in arrays.items()}
+        tensors = to_device(arrays, like)
         with torch.inference_mode():
-            tops = compute(tensors)
-        made = {blob: top.detach().float().cpu().contiguous().numpy() for blob, top in tops.items()}
+            made = to_host(compute(tensors))
         return {blob: feeding.own(top, arrays) for blob, top in made.items()}
 
     def data(

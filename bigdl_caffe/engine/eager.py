@@ -15,6 +15,7 @@ from torch import Tensor
 from bigdl_caffe.engine import int8, onednn
 from bigdl_caffe.engine.affine import with_affines
 from bigdl_caffe.engine.chunks import ChunkedNet, chunk_rows, split
+from bigdl_caffe.engine.gpu import wants_channels_last, with_channels_last
 from bigdl_caffe.engine.int8_check import unfit
 from bigdl_caffe.engine.packed import can_map, read_packed, write_packed
 from bigdl_caffe.engine.passes import optimised
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 def open_torch(opening: Opening) -> Compute:
     """Return the net of ``opening`` as one module.
 
-    A model whose weights someone holds and may change is joined, and not packed.
+    A model whose weights someone holds and may change is joined, and not packed or turned.
     """
     model = opening.model
     joined = optimised(program(model.module, opening.fetch))
@@ -45,6 +46,8 @@ def open_torch(opening: Opening) -> Compute:
         if onednn_takes and int8.available():
             return _in_kernels(opening, joined)
         return ProgramNet(int8.in_floats(joined, model.scheme))
+    if opening.settled and wants_channels_last(model.module.parameters()):
+        return ProgramNet(with_channels_last(joined))
     if model.exposed or not onednn_takes:
         return ProgramNet(joined if model.scheme is None else int8.multiplied_out(joined))
     if model.scheme is None:

@@ -83,13 +83,13 @@ class _Lowering:
         if isinstance(op.module, Int8Layer):
             shape = self.shapes[op.reads[0]]
             return replace(op, module=op.module.packed(op.layers[0], self.rows, shape, self.pack))
-        if type(first) is Convolution and _is_2d(first) and len(op.reads) == 1 + how[1]:
+        if type(first) is Convolution and is_2d(first) and len(op.reads) == 1 + how[1]:
             shape = (self.rows[0], *self.shapes[op.reads[0]][1:])
             return replace(op, module=self._convolution(op.layers[0], first, shape, *how))
         if type(first) is InnerProduct and not first.transpose and self.rows[1] > 1:
             return replace(op, module=self._product(op.layers[0], first, how[0]))
         floats = in_float_weights(op.module, lambda make: self.pack(op.layers[0] + FLOATS, make))
-        return replace(op, module=quick(floats) if _takes_any_layout(first) else Contiguous(floats))
+        return replace(op, module=quick(floats) if takes_any_layout(first) else Contiguous(floats))
 
     def _product(self, name: str, first: InnerProduct, activation: Activation) -> nn.Module:
         """Return a matrix product, packed if that is wanted."""
@@ -116,11 +116,13 @@ class _Lowering:
         return PackedConvolution(first, weight, activation, adds)
 
 
-def _is_2d(module: Convolution) -> bool:
+def is_2d(module: Convolution) -> bool:
+    """Return whether a layer convolves (N, C, H, W)."""
     return module.axis == 1 and module.spatial == 2 and not module.transposed
 
 
-def _takes_any_layout(module: object) -> bool:
+def takes_any_layout(module: object) -> bool:
+    """Return whether a layer is as good on channels-last tensors, and keeps them so."""
     plain = type(module) in ANY_LAYOUT or isinstance(module, AnyLayout)
     return plain or activation(module) is not None
 

@@ -54,6 +54,8 @@ class Opening:
         Tells layers that the model's hash does not tell: the caller's own.
     hidden : bool
         Whether no weights may be written to this host's disk.
+    settled : bool
+        Whether nobody changes the weights from now on, though the model is ``exposed``.
     """
 
     model: Model
@@ -62,6 +64,7 @@ class Opening:
     shared: bool = False
     salt: str = ""
     hidden: bool = False
+    settled: bool = False
 
     @cached_property
     def key(self) -> str:

@@ -91,13 +91,13 @@ def prepare(
 
 
 def sharing(shipped: Shipped, converters: bytes) -> dict[str, Any]:
-    """Return what `Opening` is told of the host's other processes.
+    """Return what `Opening` is told of the host's other processes, and of this one's own model.
 
     What encryption keeps from the disk is not written there by an engine either.
     """
     salt = hashlib.sha256(converters).hexdigest()
     hidden = shipped.way == "copy"
-    return {"shared": not hidden, "salt": salt, "hidden": hidden}
+    return {"shared": not hidden, "salt": salt, "hidden": hidden, "settled": True}
 
 
 def engine(model: Model, name: str, opening: Opening) -> Run:

@@ -33,7 +33,7 @@ LEVELS: list[set[str]] = [
         "nodes",
         "runner",
     }
-    | {"save", "ways_out"},
+    | {"save", "transfer", "ways_out"},
     {"spark", "train", "export", "verify", "engine", "quantize"},
     {"optimizer"},
     {"jvm"},
