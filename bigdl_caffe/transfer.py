@@ -44,6 +44,13 @@ def to_host(tops: Mapping[str, Tensor]) -> dict[str, Array]:
     }
 
 
+def aligned(values: Array) -> Array:
+    """Return a float32 copy in memory of torch's, which begins at a multiple of 64 bytes."""
+    copy: Array = torch.empty(values.shape).numpy()
+    copy[...] = values
+    return copy
+
+
 def on_gpu(tensor: Tensor) -> bool:
     """Return whether a tensor is on a device that copies pinned memory by itself."""
     return tensor.device.type == "cuda"

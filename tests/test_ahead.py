@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from time import monotonic, sleep
 
 import pytest
 
-from bigdl_caffe.ahead import ahead
+from bigdl_caffe.ahead import ahead, read_ahead
 
 
 def threads() -> list[str]:
@@ -64,4 +64,39 @@ def test_closing_stops_the_thread_and_closes_what_is_read() -> None:
     items.close()
     assert source.closed
     assert source.made <= 3
+    assert not threads()
+
+
+class Closable:
+    """An iterator that is no generator, and can be closed."""
+
+    closed = False
+
+    def __iter__(self) -> Closable:
+        return self
+
+    def __next__(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_what_is_no_generator_is_closed_if_it_can_be() -> None:
+    source = Closable()
+    items = ahead(source)
+    assert next(items) == 0
+    items.close()
+    assert source.closed
+    assert list(ahead(map(str, range(3)))) == ["0", "1", "2"]
+    assert list(ahead(chain([0], [1]))) == [0, 1]
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_block_that_is_left_early_closes_what_is_read(cores: int) -> None:
+    source = Made(1000)
+    with read_ahead((number for number in source), cores) as items:
+        assert next(items) == 0
+        assert len(threads()) == cores - 1
+    assert source.closed
     assert not threads()

@@ -11,6 +11,7 @@ from bigdl_caffe.engine.opening import Opening, Run, find, open_engine, sent
 from bigdl_caffe.feeding import check_feed
 from bigdl_caffe.model import Model
 from bigdl_caffe.runner import Array, Feed
+from bigdl_caffe.transfer import aligned
 
 KEPT = 4
 """Engines that a model keeps open: the ones used last. Each may have the weights once more."""
@@ -46,7 +47,7 @@ def at_once(name: str, rows: int, row_wise: bool) -> int:
 def _exact(model: Model, fetch: tuple[str, ...], feed: Feed) -> dict[str, Array]:
     """Run the net; kernels may round by where a row begins in memory, and torch's begins alike."""
     arrays = check_feed(feed, model.net, fetch, model.module.generated)
-    return model.run({b: torch.from_numpy(a).clone().numpy() for b, a in arrays.items()}, fetch)
+    return model.run({blob: aligned(array) for blob, array in arrays.items()}, fetch)
 
 
 def kept(model: Model, key: object, make: Callable[[], Run]) -> Run:

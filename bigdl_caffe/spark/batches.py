@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import closing, nullcontext
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from bigdl_caffe.ahead import ahead
+from bigdl_caffe.ahead import read_ahead
 from bigdl_caffe.engine.opening import ENGINES, Opening, Run, open_engine
 from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.spark.columns import Feed, Floats, Indices, gather
@@ -21,6 +20,7 @@ from bigdl_caffe.spark.device import is_out_of_memory
 from bigdl_caffe.spark.metrics import Tally
 from bigdl_caffe.spark.outputs import Mask, Output, column, made
 from bigdl_caffe.spark.rebatch import in_batches_of, in_parts
+from bigdl_caffe.transfer import aligned
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
@@ -88,7 +88,7 @@ def score_batches(
     tally: Tally | None = None,
     run: Run | None = None,
     threads: int = 1,
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch, None, None]:
     """Append the model's outputs to every row.
 
     Parameters
@@ -103,8 +103,7 @@ def score_batches(
         The job's engine, opened; by default it is opened here.
     threads : int
         The task's cores. With more than one, or with a GPU, the next batch is read and decoded
-        on a thread of its own while the model runs; one core does both in turn, as a second
-        thread would only push the model's values out of its cache.
+        on a thread of its own while the model runs; one core does both in turn.
 
     Yields
     ------
@@ -120,8 +119,8 @@ def score_batches(
     run = run or open_engine(job.engine, job.opening(model))
     scorer = _Scorer(job, model, run, tally or Tally(), job.batch_size)
     position = 0
-    inputs: Iterator[Input] = map(scorer.read, in_batches_of(batches, job.batch_size))
-    with closing(ahead(inputs, 1)) if threads > 1 else nullcontext(inputs) as ready:
+    inputs = (scorer.read(batch) for batch in in_batches_of(batches, job.batch_size))
+    with read_ahead(inputs, threads) as ready:
         for part, outputs, errors in chain.from_iterable(starmap(scorer.score, ready)):
             scorer.tally.count(part.num_rows, errors.values())
             if job.on_error == "fail":
@@ -240,16 +239,9 @@ class _Scorer:
         known = self.model.inputs
         part = {b: values[rows.start : rows.stop] for b, values in feed.items() if b in known}
         if ENGINES[self.job.engine].exact:  # kernels may round by where a row begins in memory
-            part = {blob: _aligned(values) for blob, values in part.items()}
+            part = {blob: aligned(values) for blob, values in part.items()}
         self.model.reset()  # the rows of a DataFrame have no order: none follows from another
         return self.run(part)
-
-
-def _aligned(values: Floats) -> Floats:
-    """Return a copy in memory of torch's, which begins at a multiple of 64 bytes."""
-    copy: Floats = torch.empty(values.shape).numpy()
-    copy[...] = values
-    return copy
 
 
 def _assemble(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -12,12 +12,13 @@ import numpy.typing as npt
 from pyspark import RDD, TaskContext
 from pyspark.sql import SparkSession
 
+from bigdl_caffe.ahead import read_ahead
 from bigdl_caffe.engine.opening import Opening, Run, find, sent
 from bigdl_caffe.errors import CaffeError, ShapeError
 from bigdl_caffe.spark.environment import Portable
 from bigdl_caffe.spark.ship import ship
 from bigdl_caffe.spark.ways import Shipped
-from bigdl_caffe.spark.worker import engine, pickle_converters, prepare, sharing
+from bigdl_caffe.spark.worker import engine, pickle_converters, prepare, sharing, threads
 
 if TYPE_CHECKING:
     from bigdl_caffe.model import Model
@@ -37,7 +38,8 @@ def score_rdd(
     """Return the outputs of an RDD's rows, in the same order and partitions.
 
     Prefer DataFrames: they are several times faster, and RDDs have Python workers of their
-    own, each of which opens the model again.
+    own, each of which opens the model again. As there, a task of several cores reads ahead on a
+    second thread, on which Python functions of the RDD's own then run.
 
     Parameters
     ----------
@@ -128,35 +130,51 @@ class RddTask:
         how = sharing(self.shipped, self.converters)
         opening = Opening(model, self.blobs, self.batch_size, **how)
         run = engine(model, self.engine, opening)
-        batch = _Batch(self, model, run)
-        batch.partition = context.partitionId() if context else 0
-        left = iter(elements)
-        while held := list(islice(left, self.batch_size)):
-            yield from zip(held, batch.score(held, row_of), strict=True)
+        number = context.partitionId() if context else 0
+        partition = _Partition(self, model, run, row_of, number)
+        with read_ahead(partition.batches(elements), threads(context, model)) as ready:
+            for batch in ready:
+                yield from zip(batch.elements, partition.score(batch), strict=True)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Batch:
-    """What a task is at: the rows of a partition from ``start`` on."""
+    """Elements of a partition from its row ``start`` on, and the inputs that are in them."""
+
+    start: int
+    elements: Sequence[Any]
+    feed: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class _Partition:
+    """A partition with what computes it."""
 
     task: RddTask
     model: Model
     run: Run
-    partition: int = 0
-    start: int = 0
+    row_of: Callable[[Any], Any]
+    number: int
 
-    def score(self, held: Sequence[Any], row_of: Callable[[Any], Any]) -> list[list[Array]]:
+    def batches(self, elements: Iterable[Any]) -> Generator[_Batch, None, None]:
+        """Yield the elements in batches, with their inputs."""
+        left, start = iter(elements), 0
+        while held := list(islice(left, self.task.batch_size)):
+            rows = [self._inputs(at, element) for at, element in enumerate(held, start)]
+            columns = zip(self.model.inputs, zip(*rows, strict=True), strict=True)
+            yield _Batch(start, held, {blob: np.stack(column) for blob, column in columns})
+            start += len(held)
+
+    def score(self, batch: _Batch) -> list[list[Array]]:
         """Return for each element its row of each blob."""
-        rows = [self._inputs(at, element, row_of) for at, element in enumerate(held)]
-        tops = self._run(rows, 0)
-        self.start += len(held)
+        tops = self._run(batch.feed, range(len(batch.elements)), batch.start)
         arrays = [tops[blob] for blob in self.task.blobs]
         return [list(row) for row in zip(*arrays, strict=True)] if self.task.row_wise else [arrays]
 
-    def _inputs(self, at: int, element: Any, row_of: Callable[[Any], Any]) -> list[Array]:
+    def _inputs(self, at: int, element: Any) -> list[Array]:
         """Return an element's arrays, which have to be of the inputs' shapes."""
         try:
-            row = row_of(element)
+            row = self.row_of(element)
         except CaffeError as error:
             raise type(error)(f"{self._where(at)}: {error}") from error
         inputs = self.model.inputs
@@ -174,18 +192,18 @@ class _Batch:
                 )
         return [np.asarray(array, np.float32) for array in arrays]
 
-    def _run(self, rows: Sequence[Sequence[Array]], first: int) -> dict[str, Array]:
+    def _run(self, feed: Mapping[str, Array], rows: range, start: int) -> dict[str, Array]:
         """Return the blobs of ``rows``; where they fail, find the first that fails alone."""
-        columns = zip(self.model.inputs, zip(*rows, strict=True), strict=True)
         self.model.reset()  # as for the rows of a DataFrame
         try:
-            return self.run({b: np.stack(c) for b, c in columns})
+            return self.run({blob: a[rows.start : rows.stop] for blob, a in feed.items()})
         except Exception as error:
             if len(rows) == 1:
-                raise CaffeError(f"{self._where(first)} cannot be scored: {error}") from error
-            for at, row in enumerate(rows):
-                self._run([row], at)
+                place = self._where(start + rows.start)
+                raise CaffeError(f"{place} cannot be scored: {error}") from error
+            for row in rows:
+                self._run(feed, range(row, row + 1), start)
             raise
 
     def _where(self, at: int) -> str:
-        return f"row {self.start + at} of partition {self.partition}"
+        return f"row {at} of partition {self.number}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -82,7 +84,7 @@ def register_udf(
         worker's log; a struct of the blobs and ``error``, null or the reason, of every row;
         or an error that ends the query.
     batch_size, recipe, binary, engine, dtype
-        As `Scoring` has them. No batch has more rows than one of Spark's Arrow batches.
+        As `Scoring` has them.
 
     Returns
     -------
@@ -194,38 +196,45 @@ class SqlFunction:
         model = prepare(context, self.shipped, self.converters, self.job.dtype)
         opening = self.job.opening(model, **sharing(self.shipped, self.converters))
         run = engine(model, self.job.engine, opening)
-        tally, at_once = Tally(), threads(context, model)
-        for columns in calls:
-            job, batch = self._take(model, columns)
-            for scored in score_batches(iter([batch]), job, model, 0, tally, run, at_once):
-                outputs = scored.columns[batch.num_columns :]
-                self._check_errors(outputs[-1], tally)
-                yield self._result(outputs)
+        tally, at_once, done = Tally(), threads(context, model), 0
+        batches = (self._batch(model, columns) for columns in calls)
+        for schema, alike in groupby(batches, lambda batch: batch.schema):  # pandas may change it
+            job = replace(self.job, feeds=self._feeds(model, schema))
+            with closing(score_batches(alike, job, model, 0, tally, run, at_once)) as scored:
+                for batch in scored:
+                    outputs = batch.columns[len(schema) :]
+                    self._check_errors(outputs[-1], done)
+                    done += batch.num_rows
+                    yield self._result(outputs)
         if tally.failed and self.on_error == "null":
             counts = tally.failed, tally.rows, dict(tally.reasons)
             _log.warning("%s() is null for %d of %d rows: %s", self.name, *counts)
 
-    def _take(self, model: Model, columns: Columns) -> tuple[ScoreJob, pa.RecordBatch]:
-        """Return the columns as a batch, and the job for what they turn out to hold."""
-        names = ", ".join(model.inputs)
+    def _batch(self, model: Model, columns: Columns) -> pa.RecordBatch:
+        """Return the arguments of a call by the names of the inputs."""
         if len(columns) != len(self.job.feeds):
+            names = ", ".join(model.inputs)
             raise CaffeError(f"{self.name}({names}) was called with {len(columns)} arguments")
         arrays = [c.cast(pa.binary()) if pa.types.is_null(c.type) else c for c in columns]
-        feeds = tuple(self._feed(model, *pair) for pair in zip(self.job.feeds, arrays, strict=True))
-        batch = pa.RecordBatch.from_arrays(arrays, [feed.blob for feed in feeds])
-        return replace(self.job, feeds=feeds), batch
+        return pa.RecordBatch.from_arrays(arrays, [feed.blob for feed in self.job.feeds])
 
-    def _feed(self, model: Model, feed: Feed, column: pa.Array) -> Feed:
+    def _feeds(self, model: Model, schema: pa.Schema) -> tuple[Feed, ...]:
+        """Return what is done to the arguments, from what they turn out to be."""
+        return tuple(
+            self._feed(model, *pair) for pair in zip(self.job.feeds, schema.types, strict=True)
+        )
+
+    def _feed(self, model: Model, feed: Feed, kind: pa.DataType) -> Feed:
         binary = feed.dtype if feed.kind == "tensor" else "image"
-        said = f"argument {feed.column + 1} of {self.name}() is {column.type}"
-        return make_feed(model, feed.blob, feed.column, column.type, feed.recipe, binary, said)
+        said = f"argument {feed.column + 1} of {self.name}() is {kind}"
+        return make_feed(model, feed.blob, feed.column, kind, feed.recipe, binary, said)
 
-    def _check_errors(self, errors: pa.Array, tally: Tally) -> None:
+    def _check_errors(self, errors: pa.Array, done: int) -> None:
         if self.on_error == "fail" and errors.null_count < len(errors):
             row = errors.is_valid().index(True).as_py()
             raise CaffeError(
-                f"{self.name}(): {errors[row]}; that is row {tally.rows - len(errors) + row} of "
-                "those that a task was given. on_error='null' or 'struct' would go on"
+                f"{self.name}(): {errors[row]}; that is row {done + row} of those that a task was "
+                "given. on_error='null' or 'struct' would go on"
             )
 
     def _result(self, outputs: list[pa.Array]) -> pa.Array:

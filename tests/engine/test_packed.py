@@ -26,6 +26,12 @@ needs_mapping = pytest.mark.skipif(
 )
 
 
+@pytest.fixture
+def lenet() -> Model:
+    """Return a model whose weights no other test holds: those would not be packed."""
+    return digits()
+
+
 @pytest.fixture(autouse=True)
 def own_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))

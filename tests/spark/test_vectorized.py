@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,12 +41,16 @@ VECTORS = pa.array(
 )
 
 
-@pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """Return a net that adds two pairs of numbers, and let functions find it."""
+@pytest.fixture(params=[1, 2])
+def model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Model]:
+    """Return a net that adds two pairs of numbers, and let functions find it and so many cores."""
     two = small(tmp_path, TWO)
     monkeypatch.setattr(udf, "prepare", lambda *_: two)
-    return two
+    monkeypatch.setattr(udf, "threads", lambda *_: request.param)
+    yield two
+    assert not [t for t in threading.enumerate() if t.name.startswith("bigdl-caffe-ahead")]
 
 
 def function(model: Model, on_error: str = "null", **options: Any) -> SqlFunction:
