@@ -241,7 +241,7 @@ class Runner:
         wanted = self.check_fetch(fetch)
         key = (tuple(sorted(inputs.items())), wanted)
         if key not in self._inferred:
-            specs, rules = zip(*self._on_way(wanted), strict=True)
+            specs, rules = zip(*self.layers_for(wanted), strict=True)
             shapes = infer(specs, rules, {**self.net.inputs, **inputs})
             self._check_weights(wanted, shapes)
             self._inferred[key] = MappingProxyType(shapes)
@@ -253,7 +253,7 @@ class Runner:
         for slot in self.slots:
             writes = self.net.layers[slot.layer].writes
             built.setdefault(writes, []).append(slot.spec.shape)
-        for spec, layer in self._on_way(wanted):
+        for spec, layer in self.layers_for(wanted):
             have = built.get(spec.writes, [])
             need = [b.shape for b in layer.blob_specs([shapes[v] for v in spec.reads])]
             if need != have:
@@ -275,7 +275,7 @@ class Runner:
             two, three = (self.shapes_at(self.with_batch(n), wanted) for n in (2, 3))
         except CaffeError:
             return False
-        layers = self._on_way(wanted)
+        layers = self.layers_for(wanted)
         mixing = any(rule.mixes_rows([two[v] for v in spec.reads]) for spec, rule in layers)
         values = {v for spec, _ in layers for v in spec.writes if v in two}
         return not mixing and all(
@@ -286,13 +286,13 @@ class Runner:
 
     def is_dynamic(self, fetch: Sequence[str] | None = None) -> bool:
         """Return whether the size of a row of ``fetch`` depends on what the row holds."""
-        return any(layer.dynamic for _, layer in self._on_way(self.check_fetch(fetch)))
+        return any(layer.dynamic for _, layer in self.layers_for(self.check_fetch(fetch)))
 
     def with_batch(self, n: int) -> dict[str, Shape]:
         """Return the declared shapes of the inputs with ``n`` rows."""
         return {blob: (n, *shape[1:]) for blob, shape in self.net.inputs.items()}
 
-    def _on_way(self, wanted: Sequence[str]) -> list[tuple[LayerDef, Layer]]:
+    def layers_for(self, wanted: Sequence[str]) -> list[tuple[LayerDef, Layer]]:
         """Return the layers that ``wanted`` needs."""
         needed = {layer.writes for layer in ancestors(self.net.layers, wanted)}
         pairs = zip(self.net.layers, self._assembled.layers, strict=True)

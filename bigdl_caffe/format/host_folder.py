@@ -25,7 +25,7 @@ KEPT = 8
 """Files of one kind that `made_once` keeps: those used last."""
 
 _PART = ".part"
-_STALE = 3600
+STALE = 3600
 """Seconds after which what is still in the making was left by a process that was killed."""
 
 
@@ -135,13 +135,13 @@ def _warn(reason: str) -> None:
 def _tidy(folder: Path) -> None:
     """Remove what was not used for longest; who has it open or mapped keeps it."""
     there = [path for path in folder.iterdir() if path.name != "lock"]
-    made = sorted((path for path in there if path.suffix != _PART), key=_age)
-    left = [path for path in there if path.suffix == _PART and _age(path) > _STALE]
+    made = sorted((path for path in there if path.suffix != _PART), key=age)
+    left = [path for path in there if path.suffix == _PART and age(path) > STALE]
     for path in (*made[KEPT:], *left):
         _remove(path)
 
 
-def _age(path: Path) -> float:
+def age(path: Path) -> float:
     """Return the seconds since ``path`` was used; 0 if another process has just removed it."""
     with suppress(FileNotFoundError):
         return time.time() - path.stat().st_mtime

@@ -186,6 +186,10 @@ class Threshold(Layer):
         """Return the torch module."""
         return modules.Threshold(self.spec.param.threshold_param.threshold)
 
+    def chooses(self) -> bool:
+        """Return True: what is at the threshold is 0 or 1."""
+        return True
+
     def no_gradient_to(self) -> Collection[int]:
         """Return the bottom: threshold_layer.hpp has no backward pass."""
         return (0,)

@@ -173,3 +173,7 @@ class TopK(Layer):
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         return modules.TopK(self.k)
+
+    def chooses(self) -> bool:
+        """Return True: elements stand in competition."""
+        return True

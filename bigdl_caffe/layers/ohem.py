@@ -94,6 +94,10 @@ class BoxAnnotatorOHEM(Layer):
         """Return the torch module."""
         return modules.BoxAnnotatorOHEM(self.param.roi_per_img, self.param.ignore_label)
 
+    def chooses(self) -> bool:
+        """Return True: boxes stand in competition."""
+        return True
+
     def mixes_rows(self, bottoms: Sequence[Shape]) -> bool:
         """Return True: boxes stand in competition."""
         return True

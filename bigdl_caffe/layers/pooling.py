@@ -122,6 +122,10 @@ class Pooling(Layer):
             )
         return [(*bottoms[0][:2], *size)] * len(self.spec.tops)
 
+    def chooses(self) -> bool:
+        """Return whether it says where the maxima are."""
+        return len(self.spec.tops) > 1
+
     def module(self, bottoms: Sequence[Shape]) -> nn.Module:
         """Return the torch module."""
         if self.param.pool == MAX:

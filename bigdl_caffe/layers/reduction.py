@@ -78,6 +78,10 @@ class ArgMax(Layer):
         """Return the torch module."""
         return modules.ArgMax(self.param.top_k, self.along(bottoms[0]), self.param.out_max_val)
 
+    def chooses(self) -> bool:
+        """Return True: elements stand in competition."""
+        return True
+
     def no_gradient_to(self) -> Collection[int]:
         """Return the bottom: argmax_layer.hpp has no backward pass."""
         return (0,)

@@ -206,6 +206,10 @@ class Layer:
         """
         return self.dynamic
 
+    def chooses(self) -> bool:
+        """Return whether the smallest change can make a top another, as where it sorts."""
+        return self.dynamic or self.role is Role.METRIC
+
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Return multiply-accumulates of a forward pass. Default: 0."""
         return 0

@@ -101,14 +101,14 @@ def sharing(shipped: Shipped, converters: bytes) -> dict[str, Any]:
 
 
 def engine(model: Model, name: str, opening: Opening) -> Run:
-    """Return an engine for a model of `prepare`; opened at most once per process."""
+    """Return an engine for a model of `prepare`; opened once per process and number of threads."""
 
     def opened() -> Run:
         run = open_engine(name, opening)
         trim_memory()
         return run
 
-    return kept(model, (name, opening.fetch, opening.rows), opened)
+    return kept(model, (name, opening.fetch, opening.rows, torch.get_num_threads()), opened)
 
 
 def threads(context: TaskContext | None, model: Model) -> int:

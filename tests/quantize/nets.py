@@ -62,6 +62,17 @@ layer { name: "last" type: "Convolution" bottom: "sum2" top: "last" convolution_
 """
 """A sum that a kernel writes over one of its terms, which another layer reads by another name."""
 
+CHOICES = (
+    RESIDUAL
+    + """
+layer { name: "which" type: "ArgMax" bottom: "fc" top: "which" }
+layer { name: "max" type: "Pooling" bottom: "pool" top: "max" top: "where"
+  pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "above" type: "Threshold" bottom: "max" top: "above" }
+"""
+)
+"""Layers that a bit more or less makes give something else."""
+
 
 def residual(folder: Path) -> Model:
     return net(folder, RESIDUAL)

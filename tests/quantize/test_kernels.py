@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,13 @@ import torch
 
 from bigdl_caffe import Model
 from bigdl_caffe.engine import int8, int8_check
-from bigdl_caffe.engine.check import probe
+from bigdl_caffe.engine.check import departure, probe
 from bigdl_caffe.engine.int8_layers import Int8Convolution, Int8Layer, Int8MaxPool
 from bigdl_caffe.engine.passes import optimised
 from bigdl_caffe.engine.program import ProgramNet, program
 from bigdl_caffe.quantize.model import QuantizedModel
 from tests.nets import net
-from tests.quantize.nets import TWO_NAMES, noise, residual, scans
+from tests.quantize.nets import CHOICES, TWO_NAMES, noise, residual, scans
 
 needs_int8 = pytest.mark.skipif(
     not int8.available(), reason="this processor or torch lacks oneDNN's int8 kernels with VNNI"
@@ -97,6 +98,18 @@ def test_what_is_wrong_between_the_layers_is_seen(
     feed = {"x": noise(4)}
     np.testing.assert_array_equal(model.predict(feed), model.run(feed)["fc"])
     assert re.search(r"engine 'torch' is not used: 'fc' is only -?\d+ dB above", caplog.text)
+
+
+@pytest.mark.parametrize("blob", ["which", "where", "above", "fc"])
+def test_what_a_layer_chooses_is_not_compared(tmp_path: Path, blob: str) -> None:
+    exact = net(tmp_path, CHOICES)
+    model = exact.quantize(noise(8))
+
+    def other(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {blob: 5 - model.run(feed, [blob])[blob]}
+
+    assert (departure(other, model, [blob]) is None) == (blob != "fc")
+    assert departure(other, exact, [blob]) is not None, "a float net's are exact"
 
 
 def test_it_is_checked_on_numbers_of_the_size_of_its_own(tmp_path: Path) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bigdl_caffe.errors import CaffeError, CaffeFormatError
-from bigdl_caffe.format.host_folder import locked, own_folder
+from bigdl_caffe.format.host_folder import STALE, age, locked, own_folder
 from bigdl_caffe.spark.ways.parcel import Parcel, compare, missing
 
 KEPT = 4
 """Models that an executor remembers to have checked, and whose files it keeps."""
 
-_STALE = 3600
 _DIGEST = 64  # characters of a SHA-256
 
 
@@ -118,16 +116,10 @@ def _note(folder: Path, path: Path, parcel: Parcel) -> Path:
 
 def _tidy(folder: Path) -> None:
     """Forget all but the models last used, and drop what killed workers left."""
-    notes = sorted(folder.glob("?" * _DIGEST + "-*"), key=_age)
+    notes = sorted(folder.glob("?" * _DIGEST + "-*"), key=age)
     for note in notes[KEPT:]:
         (folder / f"{note.name[:_DIGEST]}.arrow").unlink(missing_ok=True)
         note.unlink(missing_ok=True)
     for part in folder.glob("*.part"):
-        if _age(part) > _STALE:
+        if age(part) > STALE:
             part.unlink(missing_ok=True)
-
-
-def _age(path: Path) -> float:
-    with suppress(FileNotFoundError):  # where locks do not work, another worker tidies too
-        return time.time() - path.stat().st_mtime
-    return 0.0
