@@ -75,6 +75,19 @@ def _evaluate(call: Call) -> Answer:
     return Answer([asdict(each) for each in results] if "data" in given else None)
 
 
+def _quantize(call: Call) -> Answer:
+    given = dict(call.arguments)
+    file = given.pop("bundle")  # it comes back from there if this process ends
+    made = given.pop("model").quantize(**given)
+    made.write_bundle(file)
+    return Answer(model=made)
+
+
+def _quantization_report(call: Call) -> Answer:
+    report = getattr(call.arguments["model"], "report", None)
+    return Answer(report and str(report))
+
+
 def _method(name: str, make: Callable[[Any], Answer]) -> Callable[[Call], Answer]:
     def call_it(call: Call) -> Answer:
         given = dict(call.arguments)
@@ -95,6 +108,8 @@ CALLS: Mapping[str, Callable[[Call], Answer]] = {
     "content_hash": lambda call: Answer(call.arguments["model"].content_hash),
     "run": _run,
     "evaluate": _evaluate,
+    "quantize": _quantize,
+    "quantization_report": _quantization_report,
     "summary": _method("summary", Answer),
     "new_graph": _method("new_graph", lambda model: Answer(model=model)),
     "predict": _method("predict", lambda rows: Answer(frame=rows)),

@@ -1,7 +1,8 @@
 """Memory of a batch that the next batch uses again.
 
 glibc hands large pieces back to the kernel when they are freed, and is given them anew, page by
-page, for the next batch: up to a third of a batch's time goes there. A worker keeps them.
+page, for the next batch: about an eighth of the time of a batch of 16 through ResNet-50 went
+there. A worker keeps them.
 """
 
 from __future__ import annotations

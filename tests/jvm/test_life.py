@@ -108,6 +108,8 @@ def test_a_kill_fails_the_call_at_once_and_models_come_back(java: Any, expected:
     shaped = load(java, *FILES, shapes.inputShape("data", integers(java, 3, 1, 8, 8)))
     shapes.inputShape("data", integers(java, 5, 1, 8, 8))  # which is for the next model
     whole = load(java)
+    int8 = whole.quantize()
+    light = forward(java, int8)
     part = whole.newGraph(texts(java, "ip1"))
     whole.close()
     options = java.jvm.bigdl_caffe.LoadOptions().imports(texts(java, "tests.jvm.slow_import"))
@@ -121,6 +123,7 @@ def test_a_kill_fails_the_call_at_once_and_models_come_back(java: Any, expected:
     assert error["kind"] == "PythonError"
     assert "killed by signal 9, before it had answered 'load_caffe_model'" in error["getMessage"]
     assert forward(java, model) == expected
+    assert forward(java, int8) == light != expected
     assert "ip1" in part.summary()
     assert list(shaped.inputs()["data"]) == [3, 1, 8, 8]
     assert len(children(java)) == 1

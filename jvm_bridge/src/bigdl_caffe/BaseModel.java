@@ -2,10 +2,12 @@ package bigdl_caffe;
 
 import bigdl_caffe.jvm.Answer;
 import bigdl_caffe.jvm.Arguments;
+import bigdl_caffe.jvm.Bundles;
 import bigdl_caffe.jvm.Json;
 import bigdl_caffe.jvm.ModelHandle;
 import bigdl_caffe.spark.EvaluatedResult;
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.File;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -231,6 +233,37 @@ public abstract class BaseModel<M extends BaseModel<M>> implements AutoCloseable
         return make(ModelHandle.of("new_graph", how));
     }
 
+    // -- int8
+
+    /** Returns the model with int8 weights; its activations stay floats. */
+    public M quantize() {
+        return quantized(Arguments.of());
+    }
+
+    /** Returns the model with int8 weights and activations; see the other {@code quantize}. */
+    public M quantize(Dataset<?> calibration) {
+        return quantize(calibration, "mse", 512);
+    }
+
+    /**
+     * Returns the model with int8 weights and activations. This one stays as it is.
+     *
+     * @param calibration rows as they will be scored, in the one column that can be the input
+     * @param method how ranges come of what was seen: mse, minmax or percentile
+     * @param rows the most rows that are looked at, from the first on
+     * @param keep layers that stay in floats
+     */
+    public M quantize(Dataset<?> calibration, String method, int rows, String... keep) {
+        Arguments how = Arguments.of("method", method).and("rows", rows).and("keep", keep);
+        return quantized(how.and("calibration", calibration));
+    }
+
+    /** Returns what int8 costs; null unless it is from {@code quantize}, in this Python process. */
+    public String quantizationReport() {
+        JsonNode told = ask("quantization_report").json();
+        return told.isNull() ? null : told.asText();
+    }
+
     // -- keeping it, and letting go of it
 
     /** Writes the model as one Arrow file, which opens without reading it. */
@@ -258,6 +291,11 @@ public abstract class BaseModel<M extends BaseModel<M>> implements AutoCloseable
     @SuppressWarnings("unchecked") // what Python answers these calls with
     private Dataset<Row> rows(String call, Arguments how, Dataset<?> data) {
         return (Dataset<Row>) handle.ask(call, how.and("data", data)).object();
+    }
+
+    private M quantized(Arguments how) {
+        File bundle = Bundles.create();
+        return make(ModelHandle.of(Bundles.fill(bundle, "quantize", how.and("model", handle)), bundle));
     }
 
     private M change(String call, String... layers) {

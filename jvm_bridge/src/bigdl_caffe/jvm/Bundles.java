@@ -1,5 +1,6 @@
 package bigdl_caffe.jvm;
 
+import bigdl_caffe.CaffeException;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -19,6 +20,16 @@ public final class Bundles {
             return bundle;
         } catch (IOException error) {
             throw new UncheckedIOException("the JVM's temporary folder takes no model", error);
+        }
+    }
+
+    /** Calls Python for a model that it writes as {@code bundle}, too; if it fails, both are gone. */
+    public static Answer fill(File bundle, String call, Arguments arguments) {
+        try {
+            return Python.ask(call, arguments.and("bundle", bundle.getPath()));
+        } catch (CaffeException error) {
+            delete(bundle);
+            throw error;
         }
     }
 

@@ -1,13 +1,11 @@
 package bigdl_caffe.spark;
 
-import bigdl_caffe.CaffeException;
 import bigdl_caffe.Model;
 import bigdl_caffe.jvm.Answer;
 import bigdl_caffe.jvm.Arguments;
 import bigdl_caffe.jvm.Bundles;
 import bigdl_caffe.jvm.Json;
 import bigdl_caffe.jvm.ModelHandle;
-import bigdl_caffe.jvm.Python;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.File;
 import java.util.LinkedHashMap;
@@ -110,21 +108,12 @@ public final class CaffeEstimator extends CaffeEstimatorParams implements MLWrit
     private CaffeModel fitted(String call, Arguments arguments) {
         BarrierTimer.makeDaemon();
         File bundle = Bundles.create();
-        Answer answer = trained(call, arguments, bundle);
+        Answer answer = Bundles.fill(bundle, call, arguments);
         Model trained = new Model(ModelHandle.of(answer, bundle));
         JsonNode told = answer.json();
         CaffeModel made = new CaffeModel(
                 told.get("uid").asText(), trained, history(told.get("history")));
         return Stages.set(made, told.get("params")).setParent(this);
-    }
-
-    private static Answer trained(String call, Arguments arguments, File bundle) {
-        try {
-            return Python.ask(call, arguments.and("bundle", bundle.getPath()));
-        } catch (CaffeException error) {
-            Bundles.delete(bundle);
-            throw error;
-        }
     }
 
     private static Map<String, Map<String, double[]>> history(JsonNode told) {
