@@ -15,7 +15,7 @@ import logging
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 NOTE = "onnx"
 """Under which name the graph is in a bundle."""
+REFUSED = "refused"
+"""Under which name it has, in the graph's place, why there is none."""
 
 
 @dataclass(frozen=True)
@@ -112,36 +114,56 @@ def with_graph(model: Model, fetch: Sequence[str]) -> Model:
     CaffeError
         For what ONNX cannot express, and without the packages.
     """
-    wanted = tuple(fetch)
-    base = folded(model, wanted)
+    return _noted(model, tuple(fetch), _made)
+
+
+def _noted(
+    model: Model, fetch: tuple[str, ...], make: Callable[[Model, tuple[str, ...]], str]
+) -> Model:
+    base = folded(model, fetch)
     if model.net.phase == "TRAIN":
         return base  # Caffe's own order is what runs
-    make = partial(_noted, base, wanted)
-    return companion(model, (NOTE, wanted), base.content_hash, make)
+
+    def note() -> Model:
+        return base.noted(NOTE, make(base, fetch))
+
+    return companion(model, (make, fetch), base.content_hash, note)
 
 
-def _noted(base: Model, fetch: tuple[str, ...]) -> Model:
-    return base.noted(NOTE, _made(base, fetch))
+def _made_if_it_may_be(model: Model, fetch: tuple[str, ...]) -> str:
+    """Return the text of the graph, or of why there is none, which nobody need find out again."""
+    try:
+        return _made(model, fetch)
+    except Exception as error:  # of the exporter: there are other engines to choose from
+        _log.info("engine 'auto' has no ONNX graph to choose: %s", error)
+        return json.dumps({REFUSED: str(error), "fetch": fetch})
 
 
 def with_graph_if_it_may_be(model: Model, fetch: Sequence[str]) -> Model:
-    """Return what `with_graph` does, or the folded model where no engine would take a graph."""
+    """Return what `with_graph` does, with a note of why not where ONNX cannot express the net.
+
+    Where no engine would take a graph, that is the folded model.
+    """
     packages = ("onnx", "onnxscript")
     if all(map(find_spec, packages)) and any(map(find_spec, ("onnxruntime", "openvino"))):
-        try:
-            return with_graph(model, fetch)
-        except Exception as error:  # of the exporter: there are other engines to choose from
-            _log.info("engine 'auto' has no ONNX graph to choose: %s", error)
+        return _noted(model, tuple(fetch), _made_if_it_may_be)
     return folded(model, fetch)
 
 
 def graph_of(opening: Opening) -> Graph:
-    """Return the graph that came with the model; one made here, if none did."""
-    came = opening.model.note(NOTE)
-    if came:
-        graph = Graph.from_text(came)
-        if graph.fetch == opening.fetch:
-            return graph
+    """Return the graph that came with the model; one made here, if none did.
+
+    Raises
+    ------
+    CaffeError
+        There can be none, as was found before it came.
+    """
+    came = opening.model.note(NOTE) or "{}"
+    told = json.loads(came)
+    if tuple(told.get("fetch", ())) == opening.fetch:
+        if REFUSED in told:
+            raise CaffeError(told[REFUSED])
+        return Graph.from_text(came)
     if opening.hidden:  # numbers that are computed of weights may be in it
         return _export(opening.model, opening.fetch)
     return Graph.from_text(_made(opening.model, opening.fetch))

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from bigdl_caffe.engine import auto, opening
+from bigdl_caffe.engine import auto, onnx_graph, opening
 from bigdl_caffe.engine.eager import open_torch
 from bigdl_caffe.engine.opening import ENGINES, Engine, Opening, open_engine
-from bigdl_caffe.errors import CaffeError
+from bigdl_caffe.errors import CaffeError, UnsupportedLayerError
 from bigdl_caffe.format.host_folder import own_folder
 from tests.engine.foreign import a_folder_for_both
 from tests.nets import digits
@@ -55,6 +55,23 @@ def test_predict(rows: np.ndarray) -> None:
     model = digits()
     want = model.run({"data": rows})["prob"]
     np.testing.assert_allclose(model.predict(rows, 4, engine="auto"), want, atol=1e-5)
+
+
+def test_a_net_that_onnx_cannot_express_is_exported_in_vain_once(
+    monkeypatch: pytest.MonkeyPatch, rows: np.ndarray
+) -> None:
+    asked: list[object] = []
+
+    def export(*given: object) -> None:
+        asked.append(given)
+        raise UnsupportedLayerError("ONNX cannot express it")
+
+    monkeypatch.setattr(onnx_graph, "_export", export)
+    model = digits()
+    monkeypatch.setattr(onnx_graph, "told_once", lambda kind, name, make: make())
+    for _ in range(3):
+        model.predict(rows, 4, engine="auto")
+    assert len(asked) == 1
 
 
 def test_engines_that_fail_are_left_out(three: None, caplog: pytest.LogCaptureFixture) -> None:
