@@ -231,14 +231,17 @@ class Model(BigDLNames, WaysOut):
 
     def summary(self) -> str:
         """Return a table of the layers with shapes, parameters and multiply-accumulates."""
+        return summarise(self.net, self.costs())
+
+    def costs(self) -> list[Cost]:
+        """Return what each layer of ``net.layers`` holds and does."""
         owned = set[str]()
         params = [0] * len(self.net.layers)
         for slot in self.slots:
             if slot.key not in owned:
                 owned.add(slot.key)
                 params[slot.layer] += count(slot.spec.shape)
-        costs = [Cost(n, macs) for n, macs in zip(params, self._assembled.macs(), strict=True)]
-        return summarise(self.net, costs)
+        return [Cost(n, macs) for n, macs in zip(params, self._assembled.macs(), strict=True)]
 
     def __repr__(self) -> str:
         feeds = ", ".join(f"{blob} {shape}" for blob, shape in self.inputs.items())

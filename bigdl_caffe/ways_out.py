@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bigdl_caffe.draw import draw, html
 from bigdl_caffe.format.paths import PathLike
+from bigdl_caffe.graph.summary import Cost, summarise, totals
 from bigdl_caffe.runner import Runner
 from bigdl_caffe.weights.match import LoadReport
 
@@ -17,6 +20,10 @@ class WaysOut(Runner):
     """Methods of `bigdl_caffe.Model` that write it as other programs read it."""
 
     load_report: LoadReport
+
+    def costs(self) -> Sequence[Cost]:
+        """Return what each layer of ``net.layers`` holds and does."""
+        raise NotImplementedError
 
     def save_caffe(
         self,
@@ -79,6 +86,32 @@ class WaysOut(Runner):
         saved = contents(net, self.slots, self.weights(), fold)
         save(saved, prototxt_path, model_path, use_v2, overwrite)
         return self
+
+    def draw(self, path: PathLike, *, repeats: bool = True) -> None:
+        """Write a picture of the net: whole or not at all.
+
+        Boxes are layers, with those that work in place behind them; arrows have the shapes of
+        what goes along them. Where a mouse rests on a box of an SVG, its definition is shown.
+
+        Parameters
+        ----------
+        path : path or URI
+            Ends in .svg, .png (with the extra "image") or .dot (for Graphviz).
+        repeats : bool
+            Whether a block that is repeated is drawn once, in a frame that says how often. DOT
+            has all blocks.
+
+        Raises
+        ------
+        CaffeError
+            For another ending; for a PNG, without Pillow.
+        """
+        draw(self.net, path, totals(self.costs()), repeats)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the model: its picture, and its table."""
+        costs = self.costs()
+        return html(self.net, totals(costs), summarise(self.net, costs))
 
     def to_safetensors(self, path: PathLike) -> None:
         """Write the weights as a safetensors file: whole or not at all.

@@ -31,6 +31,7 @@ def name_values(
     shares_data: Callable[[LayerDef], bool],
     left_out: Mapping[str, str] | None = None,
     falls_away: Callable[[LayerDef], bool] = lambda layer: False,
+    strict: bool = True,
 ) -> tuple[LayerDef, ...]:
     """Return ``layers`` with their ``reads`` and ``writes`` filled in.
 
@@ -45,6 +46,8 @@ def name_values(
     falls_away : callable, optional
         Whether the net is run without the layer, so that its bottoms need not be there:
         deploy nets with an Accuracy left in have no label.
+    strict : bool
+        Whether to raise; else a bottom that nothing makes is read all the same.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def name_values(
     naming = _Naming(shares_data, left_out or {}, blobs, falls_away)
     for layer in layers:
         naming.add(layer)
-    if naming.problems:
+    if naming.problems and strict:
         raise NetError(*naming.problems)
     return naming.finish()
 

@@ -51,7 +51,7 @@ def infer(
         if any(value not in shapes for value in layer.reads):
             continue
         try:
-            shapes.update(_given(layer, given, read) or _inferred(layer, rule, shapes, given))
+            shapes.update(inferred(layer, rule, shapes, given, read))
         except CaffeError as error:
             if read and not layer.bottoms and read.isdisjoint(layer.writes):
                 continue  # an input that nothing reads needs no shape
@@ -59,6 +59,32 @@ def infer(
     if problems:
         raise ShapeError(*problems)
     return shapes
+
+
+def inferred(
+    layer: LayerDef,
+    rule: ShapeRule,
+    shapes: Mapping[str, Shape],
+    given: Mapping[str, Shape],
+    read: Collection[str],
+) -> dict[str, Shape]:
+    """Return the shapes of what one layer makes.
+
+    Parameters
+    ----------
+    layer, rule, given
+        As for `infer`.
+    shapes : mapping of str to Shape
+        Of the values that it reads.
+    read : collection of str
+        The values that some layer reads.
+
+    Raises
+    ------
+    CaffeError
+        Its bottoms do not fit.
+    """
+    return _given(layer, given, read) or _inferred(layer, rule, shapes, given)
 
 
 def _given(layer: LayerDef, given: Mapping[str, Shape], read: Collection[str]) -> dict[str, Shape]:

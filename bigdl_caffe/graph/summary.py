@@ -56,6 +56,20 @@ def summarise(net: Net, costs: Sequence[Cost]) -> str:
     return "\n".join([head, line, body[0], line, *body[1:-1], line, body[-1], *ends])
 
 
+def totals(costs: Sequence[Cost]) -> str:
+    """Return the sums as a title has them: "25.6 M parameters, 3.86 G MACs"."""
+    params, macs = sum(c.params for c in costs), sum(c.macs for c in costs)
+    return f"{short(params)} parameters, {short(macs)} MACs"
+
+
+def short(number: int) -> str:
+    """Return a number in three digits, with M for a million, and so on."""
+    for size, sign in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{sign}"
+    return str(number)
+
+
 def _blobs(shapes: Mapping[str, Shape]) -> str:
     return ", ".join(f"{blob} {format_shape(shape)}" for blob, shape in shapes.items())
 

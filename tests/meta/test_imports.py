@@ -19,6 +19,7 @@ LEVELS: list[set[str]] = [
     {"__version__", "ahead", "errors", "svg"},
     {"format"},
     {"graph"},
+    {"draw"},
     {"layers", "nn"},
     {"weights"},
     {"data", "image"},
