@@ -134,14 +134,22 @@ def read_definition(prototxt: str, types: Registry | None = None) -> pb.NetParam
     types : Registry, optional
         Layer types that may read fields beyond the schema; by default the built-in ones.
     """
+    definition, notes = read_noted(prototxt, types)
+    for note in notes:
+        log.warning("%s", note)
+    return definition
+
+
+def read_noted(
+    prototxt: str, types: Registry | None = None
+) -> tuple[pb.NetParameter, Sequence[str]]:
+    """Return what `read_definition` does, and what it logs, one sentence each."""
     definition = read_net(prototxt)
     upgraded = upgrade(definition)
     kinds = types if types is not None else registry()
     specs = [(spec, kinds.get(type_key(spec), Layer)) for spec in layer_defs(upgraded.net.layer)]
     unread = unknown_report(definition, prototxt, _read_beyond_the_schema(specs))
-    for note in (*unread, *upgraded.notes, *_quantised(prototxt, specs)):
-        log.warning("%s", note)
-    return upgraded.net
+    return upgraded.net, (*unread, *upgraded.notes, *_quantised(prototxt, specs))
 
 
 Specs = Sequence[tuple[LayerDef, type[Layer]]]

@@ -16,9 +16,10 @@ from bigdl_caffe.bigdl_names import BigDLNames
 from bigdl_caffe.bundle import NOTE, Bundle, bundle, check_blobs, read_description, read_scheme
 from bigdl_caffe.graph.summary import Cost, summarise
 from bigdl_caffe.layers.assemble import Assembled, Options, assemble
-from bigdl_caffe.layers.registry import Layer, count, registry
+from bigdl_caffe.layers.registry import Layer, registry
 from bigdl_caffe.nn.net import blob_list
 from bigdl_caffe.ways_out import WaysOut
+from bigdl_caffe.weights.costs import costs
 from bigdl_caffe.weights.match import LoadReport
 from bigdl_caffe.weights.scheme import Scheme, check_scheme
 from bigdl_caffe.weights.slots import Slot, plan_slots
@@ -235,13 +236,7 @@ class Model(BigDLNames, WaysOut):
 
     def costs(self) -> list[Cost]:
         """Return what each layer of ``net.layers`` holds and does."""
-        owned = set[str]()
-        params = [0] * len(self.net.layers)
-        for slot in self.slots:
-            if slot.key not in owned:
-                owned.add(slot.key)
-                params[slot.layer] += count(slot.spec.shape)
-        return [Cost(n, macs) for n, macs in zip(params, self._assembled.macs(), strict=True)]
+        return costs(self._assembled, self.slots)
 
     def __repr__(self) -> str:
         feeds = ", ".join(f"{blob} {shape}" for blob, shape in self.inputs.items())

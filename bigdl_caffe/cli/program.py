@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from bigdl_caffe.cli.convert import CONVERT
 from bigdl_caffe.cli.diff import DIFF
 from bigdl_caffe.cli.draw import DRAW
+from bigdl_caffe.cli.inspect import INSPECT
 from bigdl_caffe.cli.jar import JAR
 from bigdl_caffe.cli.score import SCORE
 from bigdl_caffe.cli.summary import SUMMARY
@@ -17,7 +18,7 @@ from bigdl_caffe.cli.train import TRAIN
 from bigdl_caffe.cli.upgrade import UPGRADE
 from bigdl_caffe.errors import CaffeError
 
-COMMANDS = (SCORE, TRAIN, SUMMARY, DRAW, DIFF, CONVERT, UPGRADE, JAR)
+COMMANDS = (SCORE, TRAIN, INSPECT, SUMMARY, DRAW, DIFF, CONVERT, UPGRADE, JAR)
 
 HINTS = {
     "input_shapes": "--input-shape BLOB=N,C,H,W",

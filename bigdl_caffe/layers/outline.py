@@ -9,7 +9,7 @@ from bigdl_caffe.errors import CaffeError
 from bigdl_caffe.format._pb import caffe_pb2 as pb
 from bigdl_caffe.graph import names, phase, shapes, slice
 from bigdl_caffe.graph.ir import LayerDef, Net, Shape
-from bigdl_caffe.layers.assemble import Options, assemble
+from bigdl_caffe.layers.assemble import Assembled, Options, assemble
 from bigdl_caffe.layers.instantiate import instantiate
 from bigdl_caffe.layers.registry import Layer, Registry, Role, type_key
 
@@ -25,10 +25,13 @@ class Outline:
         are known in spite of it.
     problems : tuple of str
         Why it cannot be run; empty if it can.
+    assembled : Assembled or None
+        The net with its layers, if it can be run.
     """
 
     net: Net
     problems: tuple[str, ...] = ()
+    assembled: Assembled | None = None
 
 
 def outline(definition: pb.NetParameter, options: Options, types: Registry) -> Outline:
@@ -42,7 +45,8 @@ def outline(definition: pb.NetParameter, options: Options, types: Registry) -> O
     state = phase.State(options.phase, options.level, options.stages)
     params, left_out = phase.filter_layers(definition.layer, state)
     try:
-        return Outline(assemble(definition, options, types).net)
+        assembled = assemble(definition, options, types)
+        return Outline(assembled.net, (), assembled)
     except CaffeError as error:
         if not params:
             raise

@@ -29,6 +29,7 @@ LEVELS: list[set[str]] = [
         "bundle",
         "feeding",
         "from_torch",
+        "inspection",
         "load",
         "model",
         "nodes",
